@@ -17,7 +17,7 @@ PARALLEL = -n $(WORKERS) --dist worksteal
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ \t/' | column -t -s $$'\t'
 
-setup: .venv/.ready .venv-cloud/.ready .cache/wheelhouse/.ready ## install everything (a no-op when it is up to date)
+setup: .venv/.ready .venv-cloud/.ready .cache/wheelhouse/.ready .cache/node-packages ## install everything (a no-op when it is up to date)
 
 .venv/.ready: requirements/dev.txt pyproject.toml tools/make_venv.sh
 	@tools/make_venv.sh .venv requirements/dev.txt
@@ -29,6 +29,9 @@ setup: .venv/.ready .venv-cloud/.ready .cache/wheelhouse/.ready ## install every
 .cache/wheelhouse/.ready: .venv/.ready requirements/dev.txt pyproject.toml tools/distribution/wheelhouse.py
 	@$(PY) -m tools.distribution.wheelhouse
 	@touch $@
+
+.cache/node-packages: .venv/.ready local/node.py clients/typescript/package-lock.json tools/node/package-lock.json
+	@$(PY) -m local.node && mkdir -p .cache && touch $@
 
 # The end-to-end suite waits more than it computes, so that it runs beside the others; what it says comes at its end.
 SUITES := unit contract functional simulation specification histories-slice infrastructure crash-slice recall-slice lab-slice
@@ -55,7 +58,7 @@ lint: setup ## ruff, mypy, dependency rule, template and security checks
 	.venv/bin/lint-imports
 	.venv/bin/cfn-lint template.yaml
 	$(PY) -m bandit -q -r layers/payonce functions -ll -s B608 # ruff's S608 looks at the same, line by line
-	$(PY) tools/openapi.py --check
+	$(PY) -m tools.openapi --check
 	$(PY) tools/client_calls.py --check
 	$(PY) -m tools.command_page --check
 	$(PY) tools/bank_acceptance.py --check
@@ -83,6 +86,9 @@ contract: setup ## one suite per port, on every adapter (memory, moto, DynamoDB 
 
 client-kills: setup ## the Python client killed between any two of its steps, and started again: minutes
 	PAYONCE_CLIENT_KILL_STRIDE=1 $(PYTEST) tests/contract/client/test_kills.py
+
+dropped-connections: setup ## 1,000 tries with cut connections for each middleware, on two processes and a Valkey server: prints what was cut
+	PAYONCE_DROPS=1000 $(PYTEST) tests/contract/middlewares -s --timeout=1800
 
 waiting-races: setup ## 1,000 races about payments that the bank holds, on DynamoDB Local: prints how they ended
 	PAYONCE_RACES=1000 $(PYTEST) tests/contract/test_waiting_races.py -s --timeout=1800
@@ -247,8 +253,8 @@ site: setup ## the documentation as a site with search, in .local/site/html
 package-page: setup ## install each extra into an empty environment: megabytes and import time, written into docs/installing.md
 	nice -n 5 $(PY) -m tools.distribution
 
-openapi: setup ## write openapi.json from the routes, and the Python client's methods from it
-	$(PY) tools/openapi.py
+openapi: setup ## write openapi.json from the routes, and what is made from it: both clients' methods, all events, the Postman collection
+	$(PY) -m tools.openapi
 	$(PY) tools/client_calls.py
 
 lock: setup ## renew the lock files from the .in files
@@ -258,4 +264,5 @@ down-all:
 	@if [ -x $(PY) ]; then $(PY) -m local down --all; fi
 
 clean: down-all ## remove everything that was installed or built
-	rm -rf .venv .venv-cloud .venv-security .venv-spark .cache .local .aws-sam
+	rm -rf .venv .venv-cloud .venv-security .venv-spark .cache .local .aws-sam tools/node/node_modules
+	cd clients/typescript && rm -rf node_modules dist build src/schema.ts

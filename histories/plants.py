@@ -38,6 +38,7 @@ PLANTS = (
         "a lost answer to a write counts as refused", ("sidecar", "valkey"), "takes_lost_for_refused", faults="froze"
     ),
     Plant("a result is told before it is stored, and not stored", ("api", "dynamodb"), "stores_no_result"),
+    Plant("a new owner executes again without asking", ("middleware", "valkey"), "asks_no_program", faults="killed a"),
     Plant(
         "the store keeps nothing on its disk, and is allowed to",
         ("in_process", "valkey"),
@@ -45,6 +46,13 @@ PLANTS = (
         faults="killed the store",
     ),
 )
+
+
+def asks_no_program() -> None:
+    """A guarded work executes after a takeover as it does after a claim."""
+    from payonce.idempotency import in_process
+
+    _put(in_process.GuardedWork, "resume", in_process.GuardedWork.start)
 
 
 def claims_without_condition() -> None:

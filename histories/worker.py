@@ -2,8 +2,8 @@
 
 Kinds: ``api`` and ``gateway`` are the functions' handlers behind an endpoint like that of Lambda's runtime emulator,
 with a thread for each invocation; ``in_process`` is a program with a guarded function; ``dispatcher`` has webhooks
-delivered; ``sidecar`` is the sidecar itself, whose SETTINGS name its configuration file. As on Lambda, an invocation
-that runs past its timeout ends the process.
+delivered; ``middleware`` is a service with the ASGI middleware on uvicorn; ``sidecar`` is the sidecar itself, whose
+SETTINGS name its configuration file. As on Lambda, an invocation that runs past its timeout ends the process.
 
 ``--before MODULE:FUNCTION`` calls a function first, which plants a fault.
 """
@@ -101,7 +101,7 @@ class _Request(BaseHTTPRequestHandler):
 def main() -> None:
     """Serve until killed."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("kind", choices=[*KINDS, "dispatcher", "sidecar"])
+    parser.add_argument("kind", choices=[*KINDS, "dispatcher", "middleware", "sidecar"])
     parser.add_argument("port", type=int)
     parser.add_argument("settings")
     parser.add_argument("--before", default="")
@@ -114,11 +114,16 @@ def main() -> None:
 
         raise SystemExit(run(chosen.settings))
     settings = json.loads(chosen.settings)
-    if chosen.kind == "dispatcher":
+    if chosen.kind == "middleware":
+        from histories import middleware
+
+        middleware.serve(settings, chosen.port)
+    elif chosen.kind == "dispatcher":
         from histories.dispatching import DISPATCHER_SECONDS, dispatcher
 
         Invocations(chosen.port, dispatcher(settings), DISPATCHER_SECONDS).serve_forever()
-    Invocations(chosen.port, KINDS[chosen.kind](settings), FUNCTION_SECONDS).serve_forever()
+    else:
+        Invocations(chosen.port, KINDS[chosen.kind](settings), FUNCTION_SECONDS).serve_forever()
 
 
 if __name__ == "__main__":

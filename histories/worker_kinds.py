@@ -98,7 +98,7 @@ def gateway(settings: dict[str, Any]) -> Handler:
 
 def in_process(settings: dict[str, Any]) -> Handler:
     """Return a handler that calls a guarded function: the payload has ``key``, ``body`` and ``attempt``."""
-    orders = _Orders(settings["upstream_url"])
+    orders = UpstreamOrders(settings["upstream_url"])
 
     @idempotent_operation(
         store=make_store(Store(**settings["store"])),
@@ -130,7 +130,7 @@ def in_process(settings: dict[str, Any]) -> Handler:
     return handler
 
 
-class _Orders:
+class UpstreamOrders:
     """A program's client of the upstream, as docs/in-process.md asks for it."""
 
     def __init__(self, url: str) -> None:

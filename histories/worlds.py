@@ -40,6 +40,8 @@ WORLDS = (
     ("sidecar", "valkey"),
     ("in_process", "dynamodb"),
     ("in_process", "valkey"),
+    ("middleware", "dynamodb"),
+    ("middleware", "valkey"),
 )
 
 
@@ -99,6 +101,7 @@ ASK: dict[str, Ask] = {
     "gateway": asking.ask_gateway,
     "sidecar": asking.ask_sidecar,
     "in_process": asking.ask_in_process,
+    "middleware": asking.ask_middleware,
     "dispatcher": asking.ask_in_process,
 }
 
@@ -134,6 +137,7 @@ def _settings(
             "config": _routes(behind_url, {"claim": "merchant_id"}),
         },
         "in_process": {"store": kept, "upstream_url": behind_url},
+        "middleware": {"store": kept, "upstream_url": behind_url},
         "dispatcher": {"endpoint_url": store.url, "receiver_url": f"{behind_url}/orders"},
     }
     return json.dumps(settings[front])

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from local import pages
+from local.gateway_responses import put_gateway_responses
 from local.own_process import PYTHONPATH
 from local.processes import Processes
 from local.receiver import ReceiverHandle
@@ -106,6 +108,7 @@ class LocalCloud:
             "Architecture": ARCHITECTURE,
             # The local cloud reads a usage plan's key only from a header, not from the authorizer's answer.
             "MerchantRequestsPerSecond": "",
+            "DocumentationUrl": f"http://127.0.0.1:{self.ports.receiver}{pages.PROBLEMS}",
             "Gateways": json.dumps(gateways, separators=(",", ":")),
             "DefaultGateway": "sandbox_bank",
             "ProxyConfig": json.dumps(self._idempotency_proxy(), separators=(",", ":")),
@@ -134,7 +137,9 @@ class LocalCloud:
                 *overrides,
             ]
         )
-        return self.stack()
+        stack = self.stack()
+        put_gateway_responses(stack)
+        return stack
 
     def _idempotency_proxy(self) -> dict[str, Any]:
         """Return a proxy configuration whose upstream is the receiver, in place of a service unaware of payonce."""

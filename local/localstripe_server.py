@@ -49,6 +49,9 @@ def teach() -> None:
     _teach_capture_and_cancel(resources)
     _teach_amounts(resources)
     _teach_refunds(resources)
+    from local.localstripe_setups import teach_saving  # the import itself needs localstripe
+
+    teach_saving()
 
 
 def _teach_creation(resources: Any) -> None:
@@ -232,11 +235,17 @@ def make_bank_account(url: str, iban: str = GOOD_ACCOUNT) -> str:
     return identity
 
 
+def make_customer(url: str) -> str:
+    """Return a new customer."""
+    identity: str = call(url, "POST", "/v1/customers", {"description": "A customer"})["id"]
+    return identity
+
+
 def authenticate(url: str, intent_id: str, *, success: bool) -> None:
-    """Let the payer of an intent that requires action authenticate, or fail to."""
-    secret = call(url, "GET", f"/v1/payment_intents/{intent_id}")["client_secret"]
-    form = {"success": str(success).lower(), "client_secret": secret}
-    call(url, "POST", f"/v1/payment_intents/{intent_id}/_authenticate", form)
+    """Let the payer of an intent, of a payment or a set-up, that requires action authenticate, or fail to."""
+    path = f"/v1/{'setup' if intent_id.startswith('seti_') else 'payment'}_intents/{intent_id}"
+    form = {"success": str(success).lower(), "client_secret": call(url, "GET", path)["client_secret"]}
+    call(url, "POST", f"{path}/_authenticate", form)
 
 
 def all_intents(url: str) -> list[dict[str, Any]]:

@@ -2,6 +2,8 @@
 
 ``python -m local.receiver --port 4800``. Every POST is stored under its path; ``GET /_received?path=/shop`` lists them,
 and ``POST /_answers`` with ``{"path": "/shop", "statuses": [500, 429]}`` sets the next answers (then 200 again).
+
+It also shows the pages of docs/, to which the problem documents of the local cloud link: ``GET /_docs/problems``.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 from urllib.request import Request, urlopen
+
+from local import pages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,6 +79,10 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(self.server.next_status(self.path), b"")
 
     def do_GET(self) -> None:
+        if self.path.startswith(pages.PREFIX):
+            shown_page = pages.page(urlsplit(self.path).path)
+            self._answer(404 if shown_page is None else 200, shown_page or b"", "text/html; charset=utf-8")
+            return
         query = parse_qs(urlsplit(self.path).query)
         wanted = query.get("path", [None])[0]
         shown = [
@@ -84,10 +92,10 @@ class _Handler(BaseHTTPRequestHandler):
         ]
         self._answer(200, json.dumps(shown).encode())
 
-    def _answer(self, status: int, body: bytes) -> None:
+    def _answer(self, status: int, body: bytes, content_type: str = "application/json") -> None:
         try:
             self.send_response(status)
-            self.send_header("content-type", "application/json")
+            self.send_header("content-type", content_type)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

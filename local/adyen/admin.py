@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from local.adyen.authorisation import Desk
 from local.adyen.back_office import act, dispute
 from local.adyen.clock import iso8601
+from local.adyen.notifications import TOKENS
 from local.adyen.vocabulary import Refused, major_units
 
 if TYPE_CHECKING:
@@ -49,8 +50,12 @@ class Admin:
                 # The amount as Adyen's table of currencies understands it, to see one that was sent in other units.
                 rows = [{**row, "amount": major_units(row["amount_minor"], row["currency"])} for row in rows]
             return 200, {"count": len(rows), "rows": rows}
-        if path == "/admin/notifications":
-            rows = [{**row, "item": json.loads(row["item"])} for row in books.rows("notifications", query)]
+        if path in {"/admin/notifications", "/admin/token_notifications"}:
+            of_tokens = path.endswith("token_notifications")
+            rows = [
+                row for row in books.rows("notifications", query) if row["event_code"].startswith(TOKENS) is of_tokens
+            ]
+            rows = [{**row, "item": json.loads(row["item"])} for row in rows]
             return 200, {"count": len(rows), "rows": rows}
         if path == "/admin/clock":
             return 200, {"now_ms": self.office.clock.now_ms(), "now": iso8601(self.office.clock.now_ms())}

@@ -33,7 +33,8 @@ def authorise(desk: Desk, payment: Row, _decision: Decision | None = None) -> No
     payment["state"] = "authorised"
     additional: dict[str, Any] = {}
     if payment["store_it"]:
-        payment["stored_method_id"], payment["store_it"] = store_method(ledger, payment, desk.now_ms), 0
+        payment["stored_method_id"], operation = store_method(ledger, payment, desk.now_ms)
+        payment["store_it"], payment["stored_by"] = 0, operation
         additional = tokenization(payment)
     kept = {name: payment[name] for name in ("state", "stored_method_id", "store_it")}
     ledger.update("payments", {"psp_reference": psp_reference}, **kept)
@@ -59,6 +60,8 @@ def end(desk: Desk, payment: Row, decision: Decision) -> None:
 def capture_automatically(desk: Desk, payment: Row) -> None:
     """Capture all that is neither captured nor released."""
     rest_minor = payment["amount_minor"] - payment["captured_minor"] - payment["released_minor"]
+    if not rest_minor:
+        return  # a zero-value authorisation has nothing to capture
     desk.ledger.add(payment, captured=rest_minor)
     payment["captured_minor"] += rest_minor
     if desk.settings.notify_automatic_capture:
@@ -79,7 +82,7 @@ def tokenization(payment: Row) -> dict[str, str]:
     return {
         "tokenization.shopperReference": payment["shopper_reference"],
         "tokenization.storedPaymentMethodId": payment["stored_method_id"],
-        "tokenization.store.operationType": "created",
+        "tokenization.store.operationType": payment["stored_by"],
     }
 
 
@@ -96,7 +99,6 @@ def finished_answer(desk: Desk, payment: Row, decision: Decision) -> Row:
     answer["amount"] = {"value": payment["amount_minor"], "currency": payment["currency"]}
     answer["paymentMethod"] = {"type": payment["method"], "brand": METHODS[payment["method"]].notified_as}
     additional = {"authCode": AUTH_CODE, "refusalReasonRaw": decision.raw_reason, "acquirerCode": "TestPmmAcquirer"}
-    created = desk.ledger.one("stored_methods", id=payment["stored_method_id"])
-    if created is not None and created["created_at_ms"] == desk.now_ms:
+    if payment.get("stored_by"):  # this very request has stored it
         additional |= tokenization(payment)
     return answer | {"additionalData": additional}

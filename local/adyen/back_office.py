@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from local.adyen.clock import DAY_MS, iso8601
 from local.adyen.modifications import fail_later, receive
 from local.adyen.notifications import notify
+from local.adyen.stored import disable
 from local.adyen.tasks import close_offer, decide_payment, expire
 from local.adyen.vocabulary import new_reference
 
@@ -84,9 +85,16 @@ def act(desk: Desk, body: dict[str, Any]) -> Row:
 
     ``capture``, ``refund``, ``void`` and ``reversal`` are modifications without a reference of the merchant's. ``pay``
     and ``fail`` decide on a payment that waits for its payer or a bank, ``close_offer`` and ``expire`` end it, and
-    ``fail_operation`` and ``reverse_refund`` undo the modification of ``psp_reference``. Raises ``ValueError``.
+    ``fail_operation`` and ``reverse_refund`` undo the modification of ``psp_reference``. ``disable_token`` deletes the
+    stored method ``id``. Raises ``ValueError``.
     """
     action = body.get("action")
+    if action == "disable_token":
+        stored = desk.ledger.one("stored_methods", id=body.get("id"))
+        if stored is None:
+            raise ValueError("no such stored method")
+        disable(desk.ledger, stored, desk.now_ms)
+        return stored
     if action in {"fail_operation", "reverse_refund"}:
         operation = desk.ledger.one("operations", psp_reference=body.get("psp_reference"))
         if operation is None:

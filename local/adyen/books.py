@@ -36,7 +36,8 @@ CREATE TABLE IF NOT EXISTS disputes (
     taken_minor INTEGER NOT NULL, events TEXT NOT NULL, created_at_ms INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS stored_methods (
     id TEXT PRIMARY KEY, company TEXT NOT NULL, merchant_account TEXT NOT NULL, shopper_reference TEXT NOT NULL,
-    method TEXT NOT NULL, holder_name TEXT NOT NULL, models TEXT NOT NULL, created_at_ms INTEGER NOT NULL);
+    method TEXT NOT NULL, holder_name TEXT NOT NULL, models TEXT NOT NULL, created_at_ms INTEGER NOT NULL,
+    first_psp_reference TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS keys (
     company TEXT NOT NULL, idempotency_key TEXT NOT NULL, request TEXT NOT NULL, status INTEGER NOT NULL,
     body TEXT NOT NULL, kept_until_ms INTEGER NOT NULL, PRIMARY KEY (company, idempotency_key));
@@ -58,6 +59,11 @@ class Books:
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=NORMAL")
         self._connection.executescript(SCHEMA)
+        stored = self._connection.execute("PRAGMA table_info(stored_methods)")
+        if not any(column["name"] == "first_psp_reference" for column in stored):  # an older file
+            self._connection.execute(
+                "ALTER TABLE stored_methods ADD COLUMN first_psp_reference TEXT NOT NULL DEFAULT ''"
+            )
         self._lock = threading.RLock()
 
     def close(self) -> None:

@@ -91,7 +91,7 @@ class Checkout:
             if method == "GET" and match[1] is None:
                 return 200, list_stored(ledger, company, query)
             if method == "DELETE" and match[1]:
-                forget(ledger, company, match[1], query)
+                forget(ledger, company, match[1], query, self.clock.now_ms())
                 return 204, None
         raise Refused(404, "000", "Not Found", "internal")
 

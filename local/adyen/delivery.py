@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from local.adyen.notifications import envelope
+from local.adyen.notifications import TOKENS, envelope, payload_signature
 
 if TYPE_CHECKING:
     from local.adyen.books import Books, Row
@@ -30,9 +30,11 @@ class Subscription:
     Without a ``url`` nothing is sent. ``accept`` says what accepts a message: any 2xx ``status``, or a ``body`` with
     ``[accepted]``, as before 2024. ``held`` keeps messages back until it is false; ``order`` ``reversed`` sends the
     newest first; each message is sent ``1 + duplicates`` times; ``lose`` names event codes that are never sent.
+    The events of stored methods are another webhook's: they go to ``token_url``, and nowhere without one.
     """
 
     url: str = ""
+    token_url: str = ""
     hmac_key: str = ""
     username: str = ""
     password: str = ""
@@ -44,7 +46,7 @@ class Subscription:
     lose: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.url and urlsplit(self.url).hostname not in _LOOPBACK:
+        if any(url and urlsplit(url).hostname not in _LOOPBACK for url in (self.url, self.token_url)):
             raise ValueError("the fake sends to this machine only")
         bytes.fromhex(self.hmac_key)
 
@@ -85,8 +87,11 @@ class Delivery:
         subscription, attempts = self.subscription, row["attempts"] + 1
         if row["event_code"] in subscription.lose:
             return self._note(row, attempts, "lost", row["due_at_ms"], "")
-        body = envelope(json.loads(row["item"]), subscription.hmac_key)
-        answers = [post(subscription, body) for _ in range(1 + subscription.duplicates)]
+        of_token = row["event_code"].startswith(TOKENS)
+        if of_token and not subscription.token_url:
+            return self._note(row, attempts, "unsubscribed", row["due_at_ms"], "")
+        body = row["item"].encode() if of_token else envelope(json.loads(row["item"]), subscription.hmac_key)
+        answers = [post(subscription, body, of_token=of_token) for _ in range(1 + subscription.duplicates)]
         if any(accepted(subscription, answer) for answer in answers):
             return self._note(row, attempts, "delivered", row["due_at_ms"], answers[-1][0])
         retry_at_ms = row["due_at_ms"] + RETRY_AFTER_MS[min(attempts, len(RETRY_AFTER_MS)) - 1]
@@ -99,10 +104,12 @@ class Delivery:
             ledger.update("notifications", {"id": row["id"]}, **values)
 
 
-def post(subscription: Subscription, body: bytes) -> tuple[str, bytes]:
+def post(subscription: Subscription, body: bytes, *, of_token: bool) -> tuple[str, bytes]:
     """Send one message; return the status, or the name of the failure, and the answer's body."""
-    url = urlsplit(subscription.url)
+    url = urlsplit(subscription.token_url if of_token else subscription.url)
     headers = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "Adyen HttpClient 1.0"}
+    if of_token and subscription.hmac_key:
+        headers["HmacSignature"] = payload_signature(body, subscription.hmac_key)
     if subscription.username:
         pair = f"{subscription.username}:{subscription.password}".encode()
         headers["Authorization"] = "Basic " + base64.b64encode(pair).decode()

@@ -17,6 +17,7 @@ from local.adyen.vocabulary import METHODS
 if TYPE_CHECKING:
     from local.adyen.books import Ledger, Row
 
+TOKENS = "recurring.token."  # the event codes of another webhook than the standard one
 _SIGNED = ("pspReference", "originalReference", "merchantAccountCode", "merchantReference")
 
 
@@ -39,6 +40,33 @@ def envelope(item: dict[str, Any], hmac_key: str | None) -> bytes:
         additional["hmacSignature"] = signature(item, hmac_key)
     signed = {**item, "additionalData": additional} if additional else item
     return json.dumps({"live": "false", "notificationItems": [{"NotificationRequestItem": signed}]}).encode()
+
+
+def payload_signature(body: bytes, hmac_key: str) -> str:
+    """Return the signature of a message that carries it in the header ``HmacSignature``, over the exact bytes."""
+    return base64.b64encode(hmac.digest(bytes.fromhex(hmac_key), body, hashlib.sha256)).decode()
+
+
+def notify_token(ledger: Ledger, stored: Row, happened: str, event_id: str, at_ms: int) -> None:
+    """Queue ``recurring.token.<happened>`` about a stored method: created, alreadyExisting or disabled.
+
+    The message is the event itself, without items
+    (https://github.com/Adyen/adyen-openapi/blob/main/json/TokenizationNotification-v1.json). ``event_id`` is a PSP
+    reference.
+    """
+    data = {
+        "merchantAccount": stored["merchant_account"],
+        "storedPaymentMethodId": stored["id"],
+        "type": METHODS[stored["method"]].notified_as,
+        "shopperReference": stored["shopper_reference"],
+    }
+    if happened != "disabled":
+        data["operation"] = happened
+    event_code = f"{TOKENS}{happened}"
+    event = {"createdAt": iso8601(at_ms), "environment": "test", "eventId": event_id, "data": data, "type": event_code}
+    queued = {"item": json.dumps(event), "event_code": event_code, "psp_reference": event_id, "state": "queued"}
+    times = {"due_at_ms": at_ms, "created_at_ms": at_ms}
+    ledger.insert("notifications", {**queued, **times, "attempts": 0, "last_answer": ""})
 
 
 def notify(ledger: Ledger, payment: Row, event_code: str, at_ms: int, **values: Any) -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 MAX_METADATA_ENTRIES, MAX_METADATA_KEY, MAX_METADATA_VALUE = 20, 20, 80
 MAX_CAPTURE_DELAY_HOURS = 672
 MAX_REFERENCE = 80
+MIN_SHOPPER, MAX_SHOPPER = 3, 256
 # What is written into the books of the request, for tests to see; never the payer's card.
 KEPT = (
     "additionalData",
@@ -210,6 +211,9 @@ def _check_texts(body: dict[str, Any]) -> None:
         raise Refused(422, "132", "Invalid Reference")
     if not body.get("returnUrl"):
         raise Refused(422, "14_030", "Return URL is missing.")
+    shopper = body.get("shopperReference")
+    if shopper is not None and not MIN_SHOPPER <= len(str(shopper)) <= MAX_SHOPPER:
+        raise Refused(422, "000", "shopperReference has from 3 to 256 characters")
     metadata = body.get("metadata", {})
     if len(metadata) > MAX_METADATA_ENTRIES:
         raise Refused(422, "177", "Metadata size exceeds limit")

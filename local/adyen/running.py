@@ -53,6 +53,10 @@ class AdyenHandle:
         """Return the notifications, sent or not, with their ``item``, ``state`` and ``attempts``."""
         return self._rows("notifications", filters)
 
+    def token_notifications(self, **filters: str) -> list[dict[str, Any]]:
+        """Return the notifications about stored methods, as ``notifications``."""
+        return self._rows("token_notifications", filters)
+
     def configure(self, **settings: Any) -> None:
         """Change the account's settings (``behaviour.Settings``)."""
         self._call("PUT", "settings", settings)

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from local.mollie.mandates import API, Mandates
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -20,7 +22,6 @@ EXPIRY_SECONDS = {"creditcard": 900}  # the "session timeout" of https://docs.mo
 OTHER_EXPIRY_SECONDS = 12 * 86_400
 KEY_SECONDS = 3_600
 CHECKOUT = "https://www.mollie.com/checkout/select-method/"
-API = "https://api.mollie.com/v2"
 NO_CENTS = frozenset({"ISK", "JPY"})
 # fmt: off
 METHODS = frozenset(
@@ -73,6 +74,9 @@ class MollieBooks:
     lock: threading.RLock = field(default_factory=threading.RLock)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
+    def __post_init__(self) -> None:
+        self.mandates = Mandates(self._id, self.moment, refuse)
+
     def now(self) -> float:
         """Return the fake's time in epoch seconds."""
         return time.time() + self.ahead_seconds
@@ -90,19 +94,20 @@ class MollieBooks:
     def create_payment(self, asked: Row) -> Row:
         """POST /payments."""
         amount, method = cents(asked.get("amount")), asked.get("method")
-        recurring = asked.get("sequenceType") == "recurring"
+        recurring, bound = asked.get("sequenceType") == "recurring", asked.get("sequenceType") in {"recurring", "first"}
         if not isinstance(asked.get("description"), str):
             raise refuse(422, "The 'description' field is missing", "description")
         if method is not None and method not in METHODS:
             raise refuse(422, "The payment method is invalid", "method")
         if not recurring and not asked.get("redirectUrl"):
             raise refuse(422, "The 'redirectUrl' field is missing", "redirectUrl")
-        if (recurring or asked.get("mandateId")) and not asked.get("customerId"):
+        if (bound or asked.get("mandateId")) and not asked.get("customerId"):
             raise refuse(422, "The 'customerId' field is missing", "customerId")
         if method == "directdebit" and not recurring:
             raise refuse(422, "The payment method is not enabled for one-off payments", "method")
         if asked.get("captureMode") == "manual" and method not in HOLDS:
             raise refuse(422, "The payment method does not support manual captures", "captureMode")
+        asked = self.mandates.named(asked, amount)
         currency = asked["amount"]["currency"]
         row: Row = {"resource": "payment", "id": self._id("tr"), "mode": "test", "createdAt": self.moment()}
         row |= {name: asked.get(name) for name in ("amount", "description", "metadata", "method", "redirectUrl")}
@@ -126,6 +131,7 @@ class MollieBooks:
         if row["status"] != "open" or not self.can_cancel:
             raise refuse(422, "The payment cannot be cancelled")
         row |= {"status": "canceled", "canceledAt": self.moment()}
+        self.mandates.decide(row, approved=False)
         return row
 
     def capture(self, row: Row, asked: Row) -> Row:
@@ -173,6 +179,7 @@ class MollieBooks:
 
     def executed(self, row: Row, *, approve: bool, reason: str = "card_declined") -> None:
         """Pay, hold or fail the payment, as the payer or the payer's bank decides."""
+        self.mandates.decide(row, approved=approve)
         if not approve:
             row |= {"status": "failed", "failedAt": self.moment()}
             row["details"] = {"bankReasonCode": "AM04"} if row["method"] == "directdebit" else {"failureReason": reason}
@@ -201,6 +208,7 @@ class MollieBooks:
                 row |= {"status": "paid" if self.captured(row) else "canceled", "canceledAt": self.moment()}
             elif row["status"] == "open" and row["due"] <= now:
                 row |= {"status": "expired", "expiredAt": self.moment()}
+                self.mandates.decide(row, approved=False)
             elif row["status"] == "pending" and row["due"] <= now:
                 self.executed(row, approve=not row["fails"])
 

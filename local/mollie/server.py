@@ -12,15 +12,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from local.mollie.books import API, KEY_SECONDS, MollieBooks, RefusedError, refuse
+from local.mollie.books import KEY_SECONDS, MollieBooks, RefusedError, refuse
+from local.mollie.mandates import API
+from local.mollie.mandates import shown as mandate_shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from local.mollie.books import Row
 
 PREFIX = "/v2"
 LATE_SECONDS = 0.6
+NO_CONTENT = 204
 _UUID4 = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 type Reply = tuple[int, Any]
@@ -93,6 +96,8 @@ class MollieApi:
         if method == "GET" and parts[0] == "customers" and parts[2:] == ["payments"]:
             theirs = [row for row in self.books.payments.values() if row.get("customerId") == parts[1]]
             return 200, self._page("/".join(parts), list(reversed(theirs)), query, "payments")
+        if parts[0] == "customers" and parts[2:3] == ["mandates"]:
+            return self._mandate(method, parts, query, text)
         if parts[0] != "payments":
             raise refuse(404, "The resource does not exist")
         if len(parts) == 1 and method == "POST":
@@ -103,6 +108,20 @@ class MollieApi:
         if row is None:
             raise refuse(404, f"No payment exists with token {parts[1]}.")
         return self._read(row, parts, query) if method == "GET" else self._write(row, method, parts[2:], text)
+
+    def _mandate(self, method: str, parts: list[str], query: dict[str, str], text: str) -> Reply:
+        mandates, customer = self.books.mandates, parts[1]
+        match method, parts[3:]:
+            case "POST", []:
+                return 201, mandate_shown(mandates.create(customer, _json(text)))
+            case "GET", []:
+                return 200, self._page("/".join(parts), mandates.of_customer(customer), query, "mandates")
+            case "GET", [identity]:
+                return 200, mandate_shown(mandates.get(customer, identity))
+            case "DELETE", [identity]:
+                mandates.revoke(customer, identity)
+                return 204, {}
+        raise refuse(404, "The resource does not exist")
 
     def _write(self, row: Row, method: str, rest: list[str], text: str) -> Reply:
         books = self.books
@@ -144,7 +163,8 @@ class MollieApi:
                 raise refuse(400, "Invalid cursor value", "from")
         page, rest = listed[start : start + limit], listed[start + limit :]
         following = {"href": f"{API}/{path}?from={rest[0]['id']}&limit={limit}"} if rest else None
-        shown = [self.books.shown(one) if name != "chargebacks" else one for one in page]
+        shows: dict[str, Callable[[Row], Row]] = {"chargebacks": dict, "mandates": mandate_shown}
+        shown = [shows.get(name, self.books.shown)(one) for one in page]
         return {"count": len(page), "_embedded": {name: shown}, "_links": {"next": following, "previous": None}}
 
 
@@ -175,7 +195,7 @@ def running_mollie(api: MollieApi) -> Iterator[str]:
             status, document, replayed = api.answer(self.command, self.path, text, *given)
             if not status:
                 return  # nothing is answered, and the connection ends
-            body = json.dumps(document).encode()
+            body = b"" if status == NO_CONTENT else json.dumps(document).encode()
             self.send_response(status)
             if replayed:
                 self.send_header("idempotent-replayed", "true")

@@ -8,7 +8,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from local.sandbox_bank import payments
+from local.sandbox_bank import payments, saved, setups
 from local.sandbox_bank.behaviour import BankSettings
 from local.sandbox_bank.desk import Desk, advance, now_ms
 from local.sandbox_bank.follow_ups import follow_up
@@ -97,7 +97,7 @@ class Books:
     def find(self, bank: str, reference: str) -> list[dict[str, Any]]:
         """Return the operations with ``reference`` that lookups can see now, oldest first."""
         with self.desk(bank) as desk:
-            return operations_of(desk.connection, bank, reference, desk.at_ms)
+            return operations_of(desk, reference)
 
     def charge(self, bank: str, charge_id: str) -> dict[str, Any] | None:
         """Return the present state of a charge, or ``None``."""
@@ -156,9 +156,15 @@ def _book(desk: Desk, operation: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     match operation["kind"]:
         case "payment":
             return payments.begin(desk, operation)
+        case "setup":
+            return setups.begin(desk, operation)
+        case "revocation":
+            return saved.revoke_as_asked(desk, operation["saved_method"], operation)
         case "cancellation":
-            return payments.cancel(desk, operation["charge_id"], operation)
+            cancel = setups.cancel if operation["charge_id"].startswith(setups.PREFIX) else payments.cancel
+            return cancel(desk, operation["charge_id"], operation)
         case "confirmation":
-            return payments.confirm(desk, operation["charge_id"], operation)
+            confirm = setups.confirm if operation["charge_id"].startswith(setups.PREFIX) else payments.confirm
+            return confirm(desk, operation["charge_id"], operation)
         case _:
             return follow_up(desk, operation["charge_id"], operation)

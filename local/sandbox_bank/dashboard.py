@@ -7,7 +7,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from local.sandbox_bank import disputes, payments
+from local.sandbox_bank import disputes, payments, saved
 from local.sandbox_bank.follow_ups import follow_up, left_minor
 from local.sandbox_bank.movements import Refused
 from local.sandbox_bank.present import payment_of, shown
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from local.sandbox_bank.desk import Desk
 
+REVOKE = "revoke"
+
 type Shown = dict[str, Any]
 
 
@@ -26,20 +28,27 @@ def act(desk: Desk, action: str, values: dict[str, Any]) -> Shown:
 
     Raises ``ValueError`` for an unknown action, ``TypeError`` for an unknown or missing argument, and ``Refused``.
     """
+    if action == REVOKE:
+        return _revoke(desk, **values)
     if action in OF_DISPUTE:
         return OF_DISPUTE[action](desk, **values)
     if action not in OF_CHARGE:
-        raise ValueError(f"unknown action; known are {', '.join(sorted({*OF_CHARGE, *OF_DISPUTE}))}")
-    further = {name: value for name, value in values.items() if name not in {"charge_id", "reference"}}
-    return OF_CHARGE[action](desk, _charge_id(desk, values), **further)
+        raise ValueError(f"unknown action; known are {', '.join(sorted({*OF_CHARGE, *OF_DISPUTE, REVOKE}))}")
+    further = {name: value for name, value in values.items() if name not in {"charge_id", "setup_id", "reference"}}
+    return OF_CHARGE[action](desk, _charge_id(desk, values, of_setup=action in OF_SETUP), **further)
 
 
-def _charge_id(desk: Desk, values: dict[str, Any]) -> str:
-    """Return the charge that is named by its id or by the payment's reference."""
+def _charge_id(desk: Desk, values: dict[str, Any], *, of_setup: bool) -> str:
+    """Return the charge, or with ``of_setup`` also the set-up, that is named by its id or by its reference."""
     row = desk.connection.execute(
-        "SELECT charge_id FROM operations WHERE bank=? AND kind='payment' AND (charge_id=? OR reference=?) "
+        "SELECT charge_id FROM operations WHERE bank=? AND kind IN ('payment', ?) AND (charge_id=? OR reference=?) "
         "ORDER BY rowid LIMIT 1",
-        (desk.bank, values.get("charge_id"), values.get("reference")),
+        (
+            desk.bank,
+            "setup" if of_setup else "payment",
+            values.get("charge_id") or values.get("setup_id"),
+            values.get("reference"),
+        ),
     ).fetchone()
     if row is None:
         raise Refused(404, "no_such_charge", "no such charge")
@@ -55,7 +64,8 @@ def _follow_up(kind: str, desk: Desk, charge_id: str, *, amount_minor: int | Non
 
 def _cancel(desk: Desk, charge_id: str) -> Shown:
     """Cancel a payment that waits for its payer, or void one that is authorised."""
-    if payment_of(desk, charge_id)["status"] == "succeeded":
+    payment = payment_of(desk, charge_id)
+    if payment["kind"] == "payment" and payment["status"] == "succeeded":
         return _follow_up("void", desk, charge_id)
     return payments.cancel(desk, charge_id, {"reference": _elsewhere()})[1]
 
@@ -65,7 +75,7 @@ def _answer(desk: Desk, charge_id: str, *, answer: str) -> Shown:
     page_id = payment_of(desk, charge_id)["page_id"]
     if page_id is None:
         raise Refused(409, "not_possible", "the payment does not ask its payer")
-    return shown(payments.answer(desk, page_id, answer))
+    return shown(desk, payments.answer(desk, page_id, answer))
 
 
 def _reverse(desk: Desk, charge_id: str, *, amount_minor: int | None = None) -> Shown:
@@ -75,6 +85,13 @@ def _reverse(desk: Desk, charge_id: str, *, amount_minor: int | None = None) -> 
     if not 0 < reversed_minor <= left:
         raise Refused(409, "not_possible", f"only {left} left to reverse")
     return {"transaction_id": reverse(desk, charge_id, reversed_minor), "charge_id": charge_id}
+
+
+def _revoke(desk: Desk, **named: str) -> Shown:
+    """Withdraw a mandate, named by its ``mandate_id``, its ``saved_method`` or the ``reference`` that made it."""
+    if len(named) != 1 or not named.keys() <= {"mandate_id", "saved_method", "reference"}:
+        raise ValueError("name the mandate_id, the saved_method or the reference")
+    return saved.revoke(desk, saved.mandate_id_of(desk, *next(iter(named.items()))))
 
 
 def _elsewhere() -> str:
@@ -95,6 +112,7 @@ OF_CHARGE: Mapping[str, Callable[..., Shown]] = MappingProxyType(
         "reverse": _reverse,
     }
 )
+OF_SETUP = frozenset({"answer", "cancel"})  # these act on a set-up, too
 OF_DISPUTE: Mapping[str, Callable[..., Shown]] = MappingProxyType(
     {
         "evidence": partial(_of_dispute, disputes.submit_evidence),

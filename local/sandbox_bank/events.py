@@ -49,26 +49,31 @@ def signing_key(secret: str) -> bytes:
 
 def record(desk: Desk, event_type: str, kind: str, object_id: str, row: Mapping[str, Any]) -> None:
     """Record an event about an object of ``row``'s charge, and plan its deliveries, if the bank has an endpoint."""
-    endpoint = desk.connection.execute("SELECT url FROM event_endpoints WHERE bank=?", (desk.bank,)).fetchone()
-    if endpoint is None:
-        return
     payment = desk.connection.execute(
         "SELECT reference FROM operations WHERE charge_id=? AND kind='payment' ORDER BY rowid LIMIT 1",
         (row["charge_id"],),
     ).fetchone()
-    event = {
-        "id": f"evt_{uuid.uuid4().hex}",
-        "type": event_type,
-        "created_at_ms": desk.at_ms,
-        "bank": desk.bank,
-        "data": {
-            "object": kind,
-            "object_id": object_id,
-            **{name: row[name] for name in ("charge_id", "reference")},
-            "payment_reference": payment["reference"] if payment else None,
-            **{name: row[name] for name in ("status", "amount_minor", "currency")},
-        },
+    data = {
+        "object": kind,
+        "object_id": object_id,
+        **{name: row[name] for name in ("charge_id", "reference")},
+        "payment_reference": payment["reference"] if payment else None,
+        **{name: row[name] for name in ("status", "amount_minor", "currency")},
     }
+    _insert(desk, event_type, data)
+
+
+def record_of_customer(desk: Desk, event_type: str, data: Mapping[str, Any]) -> None:
+    """Record an event of a customer's, which is about no charge, as ``record`` does; ``data`` are its members."""
+    _insert(desk, event_type, {**data, "charge_id": None, "payment_reference": None})
+
+
+def _insert(desk: Desk, event_type: str, data: dict[str, Any]) -> None:
+    endpoint = desk.connection.execute("SELECT url FROM event_endpoints WHERE bank=?", (desk.bank,)).fetchone()
+    if endpoint is None:
+        return
+    of_bank = {"created_at_ms": desk.at_ms, "bank": desk.bank}
+    event = {"id": f"evt_{uuid.uuid4().hex}", "type": event_type, **of_bank, "data": data}
     number = desk.connection.execute(
         "INSERT INTO events (event_id,bank,type,created_at_ms,body) VALUES (?,?,?,?,?)",
         (event["id"], desk.bank, event_type, desk.at_ms, json.dumps(event).encode()),

@@ -6,7 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from local.sandbox_bank.report import decimal_text
-from local.sandbox_bank.tokens import Flow, token_of
+from local.sandbox_bank.tokens import Flow, token_of_payment
 from payonce.domain.currencies import MINOR_UNIT_EXPONENTS
 
 if TYPE_CHECKING:
@@ -45,6 +45,12 @@ _OUTCOMES = {
     "canceled": "The merchant has cancelled the payment. You have not been charged.",
     "expired": "The time for this payment is over. You have not been charged.",
 }
+_SETUPS = {
+    "succeeded": "The payment method is saved.",
+    "declined": "The payment method was not saved.",
+    "canceled": "The merchant has cancelled the request. The payment method was not saved.",
+    "expired": "The time for this request is over. The payment method was not saved.",
+}
 ANSWERED = "Your answer is with the bank. You can go back to the merchant."
 
 
@@ -55,12 +61,16 @@ def payer_page(payment: Mapping[str, Any] | None, page_id: str) -> bytes:
     """
     if payment is None:
         return _document("Unknown payment", "", '<p role="status">The bank does not know this payment.</p>')
+    saves = payment["kind"] == "setup"
     waits = payment["status"] == "requires_action" and payment["page_id"] == page_id and payment["answer"] is None
     if not waits:
-        text = _OUTCOMES.get(payment["status"], ANSWERED)
-        return _document("Your payment", _summary(payment), f'<p role="status">{text}</p>')
-    flow = token_of(payment["payment_method"]).flow
+        outcomes, title = (_SETUPS, "Your payment method") if saves else (_OUTCOMES, "Your payment")
+        text = outcomes.get(payment["status"], ANSWERED)
+        return _document(title, _summary(payment), f'<p role="status">{text}</p>')
+    flow = token_of_payment(payment).flow
     title = "Pay with this voucher" if flow is Flow.DISPLAY else "Approve this payment?"
+    if saves:
+        title = "Save this payment method?"
     if payment["method_type"] == "bank_transfer":
         title = "Pay by bank transfer"
     buttons = "".join(
@@ -71,7 +81,9 @@ def payer_page(payment: Mapping[str, Any] | None, page_id: str) -> bytes:
 
 
 def _summary(payment: Mapping[str, Any]) -> str:
-    rows = [("Merchant", MERCHANT, ""), ("Amount", _amount(payment), ' class="amount"')]
+    rows = [("Merchant", MERCHANT, "")]
+    if payment["kind"] == "payment":
+        rows.append(("Amount", _amount(payment), ' class="amount"'))
     if payment["description"]:
         rows.append(("For", str(payment["description"]), ""))
     rows.append(("Reference", payment["reference"], ""))

@@ -1,14 +1,14 @@
-"""The present state of payments and charges, as lookups show it."""
+"""The present state of payments, set-ups and charges, as lookups show it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from local.sandbox_bank.movements import Refused
+from local.sandbox_bank.saved import saved_by
 from local.sandbox_bank.tokens import Flow, token_of
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Mapping
 
     from local.sandbox_bank.desk import Desk
@@ -30,16 +30,16 @@ OPERATION = (
 # A payment's details and the payer's present page are null for a payment that asked for nothing of them.
 SELECT = """
 SELECT o.*, d.token, d.capture, d.return_url, d.method_type, d.customer, d.description, d.changed_at_ms, d.base_url,
-       d.page_id, d.expires_at_ms, p.answer
-FROM operations o LEFT JOIN details d ON d.charge_id = o.charge_id AND o.kind = 'payment'
+       d.page_id, d.expires_at_ms, d.saves, p.answer
+FROM operations o LEFT JOIN details d ON d.charge_id = o.charge_id AND o.kind IN ('payment', 'setup')
 LEFT JOIN pages p ON p.page_id = d.page_id
 """
 
 
 def payment_of(desk: Desk, charge_id: str) -> dict[str, Any]:
-    """Return the payment of a charge with its details. Raises ``Refused`` (404) if there is none."""
+    """Return the payment of a charge, or the set-up, with its details. Raises ``Refused`` (404) if there is none."""
     row = desk.connection.execute(
-        SELECT + "WHERE o.bank=? AND o.charge_id=? AND o.kind='payment' ORDER BY o.rowid LIMIT 1",
+        SELECT + "WHERE o.bank=? AND o.charge_id=? AND o.kind IN ('payment', 'setup') ORDER BY o.rowid LIMIT 1",
         (desk.bank, charge_id),
     ).fetchone()
     if row is None:
@@ -47,19 +47,19 @@ def payment_of(desk: Desk, charge_id: str) -> dict[str, Any]:
     return dict(row)
 
 
-def operations_of(connection: sqlite3.Connection, bank: str, reference: str, at_ms: int) -> list[dict[str, Any]]:
-    """Return the operations with ``reference`` that lookups can see at ``at_ms``, oldest first."""
-    rows = connection.execute(
-        SELECT + "WHERE o.bank=? AND o.reference=? AND o.visible_at_ms<=? ORDER BY o.created_at_ms",
-        (bank, reference, at_ms),
+def operations_of(desk: Desk, reference: str) -> list[dict[str, Any]]:
+    """Return the operations of charges with ``reference`` that lookups can see now, oldest first."""
+    rows = desk.connection.execute(
+        SELECT + "WHERE o.bank=? AND o.reference=? AND o.kind<>'setup' AND o.visible_at_ms<=? ORDER BY o.created_at_ms",
+        (desk.bank, reference, desk.at_ms),
     )
-    return [shown(row) for row in rows.fetchall()]
+    return [shown(desk, row) for row in rows.fetchall()]
 
 
-def shown(row: Mapping[str, Any] | sqlite3.Row) -> dict[str, Any]:
+def shown(desk: Desk, row: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a merchant sees of an operation."""
     operation = {name: row[name] for name in OPERATION}
-    return {**operation, **_details(dict(row))}
+    return {**operation, **_details(desk, dict(row))}
 
 
 def charge_of(desk: Desk, charge_id: str) -> dict[str, Any] | None:
@@ -78,18 +78,22 @@ def charge_of(desk: Desk, charge_id: str) -> dict[str, Any] | None:
         **dict(charge),
         **{name: first[name] for name in ("status", "code", "reference")},
         "disputes": [dict(row) for row in disputes.fetchall()],
-        **_details(dict(first)),
+        **_details(desk, dict(first)),
     }
 
 
-def _details(row: Mapping[str, Any]) -> dict[str, Any]:
+def _details(desk: Desk, row: Mapping[str, Any]) -> dict[str, Any]:
     if row.get("token") is None:
         return {}
     names = ("method_type", "customer", "description", "changed_at_ms")
-    return {**{name: row[name] for name in names}, "next_action": _next_action(row)}
+    details = {**{name: row[name] for name in names}, "next_action": next_action_of(row)}
+    if row["saves"]:
+        details["saved_method"], details["mandate"] = saved_by(desk, row["charge_id"])
+    return details
 
 
-def _next_action(row: Mapping[str, Any]) -> dict[str, Any] | None:
+def next_action_of(row: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what a payment or set-up needs of its payer, or ``None``."""
     if row["status"] != "requires_action":
         return None
     token = token_of(row["token"])

@@ -40,9 +40,16 @@ INSERT OR IGNORE INTO secrets VALUES ('payment_result', randomblob(32));
 CREATE TABLE IF NOT EXISTS details (
     charge_id TEXT PRIMARY KEY, token TEXT NOT NULL, method_type TEXT NOT NULL, capture TEXT NOT NULL,
     return_url TEXT, customer TEXT, description TEXT, base_url TEXT NOT NULL, page_id TEXT, expires_at_ms INTEGER,
-    changed_at_ms INTEGER NOT NULL);
+    changed_at_ms INTEGER NOT NULL, saves INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS pages (
     page_id TEXT PRIMARY KEY, bank TEXT NOT NULL, charge_id TEXT NOT NULL, answer TEXT);
+CREATE TABLE IF NOT EXISTS saved_methods (
+    saved_method TEXT PRIMARY KEY, mandate_id TEXT NOT NULL UNIQUE, bank TEXT NOT NULL, customer TEXT NOT NULL,
+    method_type TEXT NOT NULL, token TEXT NOT NULL, origin_id TEXT NOT NULL UNIQUE, reference TEXT NOT NULL,
+    status TEXT NOT NULL, created_at_ms INTEGER NOT NULL, saved_at_ms INTEGER, revoked_at_ms INTEGER);
+CREATE TABLE IF NOT EXISTS revocations (
+    revocation_id TEXT PRIMARY KEY, bank TEXT NOT NULL, saved_method TEXT NOT NULL, reference TEXT NOT NULL,
+    created_at_ms INTEGER NOT NULL, UNIQUE (saved_method, reference));
 CREATE TABLE IF NOT EXISTS due (
     bank TEXT NOT NULL, step TEXT NOT NULL, object_id TEXT NOT NULL, at_ms INTEGER NOT NULL,
     PRIMARY KEY (bank, step, object_id));
@@ -92,10 +99,10 @@ def prepare(connection: sqlite3.Connection) -> None:
     """
     connection.executescript(SCHEMA)
     connection.execute("BEGIN IMMEDIATE")
-    there = {column["name"] for column in connection.execute("PRAGMA table_info(charges)")}
-    for name in ("reversed_minor", "released_minor"):
-        if name not in there:
-            connection.execute(f"ALTER TABLE charges ADD COLUMN {name} INTEGER NOT NULL DEFAULT 0")
+    added = (("charges", "reversed_minor"), ("charges", "released_minor"), ("details", "saves"))
+    for table, column in added:
+        if not any(known["name"] == column for known in connection.execute(f"PRAGMA table_info({table})")):
+            connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0")
     known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'movements'").fetchone()
     if known is None:
         connection.execute(MOVEMENTS)

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 KEPT_HEADER = "Idempotency-Kept"  # marks a stored failure, which every retry with the key gets again
 HUGE_BODY_BYTES = 64 * 1024 * 1024
 ROUTES = (*lookup_routes.ROUTES, *admin_routes.ROUTES, *page_routes.ROUTES)
-_CREATE = re.compile(r"/banks/([a-z0-9_-]+)/charges")
+_CREATE = re.compile(r"/banks/([a-z0-9_-]+)/(charges|setups)")
 _FOLLOW_UP = re.compile(rf"/banks/([a-z0-9_-]+)/charges/(ch_[0-9a-f]+)/({'|'.join(KINDS)})")
+_OF_SETUP = re.compile(r"/banks/([a-z0-9_-]+)/setups/(su_[0-9a-f]+)/(cancellations|confirmations)")
+_REVOKE = re.compile(r"/banks/([a-z0-9_-]+)/saved_methods/(sm_[0-9a-f]+)/revocations")
 # These are no part of what the merchant asked for, so that a retry may differ in them.
 _NOT_ASKED = frozenset({"decline_code", "fails", "base_url"})
 
@@ -96,7 +98,8 @@ class Handler(BaseHTTPRequestHandler):
         return self._send_bytes(reply.status, reply.body, reply.headers)
 
     def _merchant(self, path: str, raw: bytes) -> None:
-        match = _CREATE.fullmatch(path) or _FOLLOW_UP.fullmatch(path)
+        patterns = (_CREATE, _FOLLOW_UP, _OF_SETUP, _REVOKE)
+        match = next((found for pattern in patterns if (found := pattern.fullmatch(path))), None)
         if not is_authenticated(self.server.services, "" if match is None else match[1], self.headers):
             return self._send(401, {"error": {"code": "unauthenticated"}})
         if match is None:
@@ -106,7 +109,9 @@ class Handler(BaseHTTPRequestHandler):
         except ValueError as error:
             return self._bad_request(error)
         if match.re is _CREATE:
-            operation = {**body, "kind": "payment"}
+            operation = {**body, "kind": {"charges": "payment", "setups": "setup"}[match[2]]}
+        elif match.re is _REVOKE:
+            operation = {**body, "kind": "revocation", "saved_method": match[2]}
         else:
             operation = {**body, "kind": KINDS[match[3]], "charge_id": match[2]}
         scenario = self.server.services.behaviours.next_scenario(

@@ -1,15 +1,18 @@
-"""The changes of a payment's status. Each is made once, moves its money and records its event in one transaction."""
+"""The changes of a status, of a payment or a set-up.
+
+Each is made once, moves its money and records its event in one transaction.
+"""
 
 from __future__ import annotations
 
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from local.sandbox_bank import events
+from local.sandbox_bank import events, saved
 from local.sandbox_bank.desk import SECOND_MS, schedule, unschedule
 from local.sandbox_bank.movements import insert_movement, move
 from local.sandbox_bank.present import payment_of
-from local.sandbox_bank.tokens import Flow, token_of
+from local.sandbox_bank.tokens import Flow, token_of_payment
 
 if TYPE_CHECKING:
     from local.sandbox_bank.desk import Desk
@@ -22,6 +25,12 @@ TYPES = {
     "canceled": "payment.canceled",
     "expired": "payment.expired",
 }
+SETUP_TYPES = {
+    "succeeded": "setup.succeeded",
+    "declined": "setup.failed",
+    "canceled": "setup.canceled",
+    "expired": "setup.expired",
+}
 
 
 def change(desk: Desk, payment: dict[str, Any], status: str, code: str | None = None) -> None:
@@ -31,13 +40,30 @@ def change(desk: Desk, payment: dict[str, Any], status: str, code: str | None = 
     desk.connection.execute("UPDATE operations SET status=?, code=? WHERE operation_id=?", values)
     touched = (desk.at_ms, payment["charge_id"])
     desk.connection.execute("UPDATE details SET changed_at_ms=? WHERE charge_id=?", touched)
-    events.record(desk, TYPES[status], "payment", payment["operation_id"], {**payment, "status": status})
+    if payment["saves"] and status == "succeeded":
+        saved.finish_saving(desk, payment)
+    elif payment["saves"] and status != "processing":
+        saved.give_up_saving(desk, payment)
+    record_change(desk, {**payment, "status": status})
+
+
+def record_change(desk: Desk, payment: dict[str, Any]) -> None:
+    """Record the event of a payment's new status; a set-up tells only how it ended."""
+    if payment["kind"] == "payment":
+        return events.record(desk, TYPES[payment["status"]], "payment", payment["operation_id"], payment)
+    if event_type := SETUP_TYPES.get(payment["status"]):
+        saved_method, mandate = saved.saved_by(desk, payment["charge_id"])
+        named = {name: payment[name] for name in ("reference", "status", "customer")}
+        of_setup = {"object": "setup", "object_id": payment["charge_id"], **named, "saved_method": saved_method}
+        mandate_id = mandate["mandate_id"] if mandate else None
+        events.record_of_customer(desk, event_type, {**of_setup, "mandate_id": mandate_id})
+    return None
 
 
 def ask_payer(desk: Desk, payment: dict[str, Any]) -> None:
     """Let the payment wait for its payer, on a new page, until it expires."""
     page_id = f"auth_{uuid.uuid4().hex}"
-    display = token_of(payment["payment_method"]).flow is Flow.DISPLAY
+    display = token_of_payment(payment).flow is Flow.DISPLAY
     wait_ms = int(desk.settings.authentication_expiry_seconds * SECOND_MS)
     expires_at_ms = desk.in_days(desk.settings.voucher_expiry_days) if display else desk.at_ms + wait_ms
     charge_id = payment["charge_id"]
@@ -47,33 +73,35 @@ def ask_payer(desk: Desk, payment: dict[str, Any]) -> None:
     )
     change(desk, payment, "requires_action")
     schedule(desk, "expire", charge_id, expires_at_ms)
-    if display and not token_of(payment["payment_method"]).unpaid:
+    if display and not token_of_payment(payment).unpaid:
         schedule(desk, "succeed", charge_id, desk.in_days(desk.settings.voucher_paid_days))
 
 
 def start_debit(desk: Desk, payment: dict[str, Any]) -> None:
-    """Send the debit on its way; it is decided some days later."""
+    """Send the debit on its way; it is decided some days later, and so is the mandate that it saves."""
+    if payment["saves"]:
+        saved.begin_saving(desk, payment)
     change(desk, payment, "processing")
-    failing = token_of(payment["payment_method"]).code is not None
+    failing = token_of_payment(payment).code is not None
     at_ms = desk.in_days(desk.settings.debit_days)
     schedule(desk, "fail" if failing else "succeed", payment["charge_id"], at_ms)
 
 
 def succeed(desk: Desk, charge_id: str) -> None:
-    """Authorise a payment, and capture it if it is captured automatically."""
+    """Authorise a payment, and capture it if it is captured automatically; or finish a set-up."""
     payment = payment_of(desk, charge_id)
     change(desk, payment, "succeeded")
     if payment["capture"] == "automatic":
         desk.connection.execute("UPDATE charges SET captured_minor=amount_minor WHERE charge_id=?", (charge_id,))
         move(desk.connection, {**payment, "created_at_ms": desk.at_ms}, desk.terms)
-    if token_of(payment["payment_method"]).reversed:
+    if payment["kind"] == "payment" and token_of_payment(payment).reversed:
         schedule(desk, "reverse", charge_id, desk.in_days(desk.settings.reversal_days))
 
 
 def fail(desk: Desk, charge_id: str, code: str | None = None) -> None:
     """Decline a payment that waited, with ``code`` or that of its token."""
     payment = payment_of(desk, charge_id)
-    change(desk, payment, "declined", code or token_of(payment["payment_method"]).code or "declined")
+    change(desk, payment, "declined", code or token_of_payment(payment).code or "declined")
 
 
 def expire(desk: Desk, charge_id: str) -> None:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING, Any
 
 from local.sandbox_bank.movements import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 METHOD_TYPES = ("card", "wallet", "bank_debit", "bank_transfer", "pay_later", "voucher")
 CAPTURED_LATER = frozenset({"card", "wallet", "pay_later"})
@@ -75,6 +79,11 @@ def token_of(payment_method: str) -> Token:
     if payment_method not in TOKENS:
         raise Refused(400, "unknown_token", f"unknown token; known are {', '.join(TOKENS)}")
     return TOKENS[payment_method]
+
+
+def token_of_payment(payment: Mapping[str, Any]) -> Token:
+    """Return what the token of a booked payment or set-up does; that of a saved method is what was saved."""
+    return token_of(payment["token"] or payment["payment_method"])
 
 
 def checked_method_type(token: Token, method_type: str | None, capture: str) -> str:

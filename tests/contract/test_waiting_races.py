@@ -1,4 +1,4 @@
-"""Payments that the bank holds, raced for on DynamoDB Local: the payer, cancellations, confirmations, settlements.
+"""Payments that the bank holds, raced for on DynamoDB Local: payer, cancellations, confirmations, settlements, events.
 
 What goes wrong elsewhere: a return page and a notification that both charge
 (https://github.com/woocommerce/woocommerce-gateway-stripe/issues/683), a payment that is canceled and paid
@@ -33,6 +33,8 @@ ENDS = {
     "payment.declined by settlement",
     "payment.declined by confirmation",
     "payment.expired by settlement",
+    "payment.captured by event",
+    "payment.declined by event",
     "payment.voided_at_gateway by settlement",
     "void.succeeded by cancellation",
     "payment.captured by settlement, and the payer was faster than a cancellation",

@@ -10,6 +10,7 @@ import os
 import signal
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
@@ -159,8 +160,18 @@ class StrikingGateway:
         return self._point.around("read", lambda: self._inner.read_charge(gateway_charge_id, deadline))
 
 
-def application(task: dict[str, Any]) -> Application:
-    """Return the real application, with the striking ports around its adapters."""
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The striking ports around an application's adapters."""
+
+    clock: FileClock
+    database: Any
+    gateway: StrikingGateway
+    point: Point
+
+
+def ports(task: dict[str, Any]) -> Ports:
+    """Return the ports of a task's application."""
     point = Point(task.get("point", ""), task.get("how", "exit"))
     clock = FileClock(Path(task["clock_file"]))
     names = {Table(name): value for name, value in task["tables"].items()}
@@ -177,12 +188,13 @@ def application(task: dict[str, Any]) -> Application:
         gateway = sandbox_bank_from_options("bank", task["gateway"], {"sandbox_bank_api_key": "x"}, clock)
     if "decided_file" in task:
         gateway = ReceivingGateway(gateway, Path(task["decided_file"]))
-    return Application(
-        load_settings({}),
-        clock=clock,
-        database=database,  # type: ignore[arg-type]
-        gateways={"bank": StrikingGateway(gateway, point)},
-    )
+    return Ports(clock, database, StrikingGateway(gateway, point), point)
+
+
+def application(task: dict[str, Any]) -> Application:
+    """Return the real application, with the striking ports around its adapters."""
+    given = ports(task)
+    return Application(load_settings({}), clock=given.clock, database=given.database, gateways={"bank": given.gateway})
 
 
 def run(task: dict[str, Any]) -> dict[str, Any]:

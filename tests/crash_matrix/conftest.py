@@ -21,6 +21,7 @@ ROWS: list[tuple[str, str, str]] = []  # (kill point, gateway behaviour, what wa
 WEBHOOK_ROWS: list[tuple[str, str, str, str]] = []  # (kill point, copies per endpoint, different copies, statuses)
 CORRECTION_ROWS: list[str] = []
 WAITING_ROWS: list[tuple[str, str, str, str]] = []  # (story, point, exit or freeze, charges / payment)
+NOTICE_ROWS: list[tuple[str, str, str, str]] = []  # (story and order, point, how, charges / entries / payment)
 
 
 @pytest.fixture(scope="session")
@@ -55,13 +56,13 @@ def stripe_url() -> Iterator[str]:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Hand this worker's rows over."""
-    hand_over(session, "crash_matrix", ROWS, WEBHOOK_ROWS, CORRECTION_ROWS, WAITING_ROWS)
+    hand_over(session, "crash_matrix", ROWS, WEBHOOK_ROWS, CORRECTION_ROWS, WAITING_ROWS, NOTICE_ROWS)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Take a worker's rows."""
-    take_over(node, "crash_matrix", ROWS, WEBHOOK_ROWS, CORRECTION_ROWS, WAITING_ROWS)
+    take_over(node, "crash_matrix", ROWS, WEBHOOK_ROWS, CORRECTION_ROWS, WAITING_ROWS, NOTICE_ROWS)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -70,6 +71,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         _print_payments(terminalreporter)
     if WAITING_ROWS:
         _print_waiting(terminalreporter)
+    if NOTICE_ROWS:
+        _print_notices(terminalreporter)
     if CORRECTION_ROWS:
         terminalreporter.write_sep("=", "corrections")
         for row in CORRECTION_ROWS:
@@ -101,6 +104,20 @@ def _print_waiting(terminalreporter: pytest.TerminalReporter) -> None:
     for story, point in rows:
         killed, frozen = (cells.get((story, point, how), "") for how in ("exit", "freeze"))
         terminalreporter.write_line(f"{f'{story}, {point}'.ljust(width)}  {killed.ljust(16)}  {frozen}")
+
+
+def _print_notices(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print stories, orders of arrival and points down, how they were struck across."""
+    cells = {(told, point, how): found for told, point, how, found in NOTICE_ROWS}
+    rows = sorted({(told, point) for told, point, _, _ in NOTICE_ROWS})
+    width = max(len(f"{told}, {point}") for told, point in rows)
+    terminalreporter.write_sep(
+        "=", "gateways' events: charges / journal entries / payment, when killed, frozen to the end, and for a while"
+    )
+    column = max(len(found) for found in cells.values())
+    for told, point in rows:
+        found = "  ".join(cells.get((told, point, how), "").ljust(column) for how in ("exit", "freeze", "nap"))
+        terminalreporter.write_line(f"{f'{told}, {point}'.ljust(width)}  {found}".rstrip())
 
 
 def _print_webhooks(terminalreporter: pytest.TerminalReporter) -> None:

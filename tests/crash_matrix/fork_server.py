@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from payonce.gateways import stripe_gateway  # noqa: F401  read before the forks, as the tasks take it late
-from tests.crash_matrix import child, correction_child, webhook_child
+from tests.crash_matrix import child, correction_child, notice_child, webhook_child
 from tests.support.aws import REPOSITORY, http_client
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 TASKS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "payment": child.run,
+    "notice": notice_child.run,
     "webhook": webhook_child.run,
     "correction": correction_child.run,
 }

@@ -297,3 +297,27 @@ def test_a_secret_is_never_logged(client: Client, stack: Stack) -> None:
     for secret in (client.api_key, "4111111111111111", "5500000000000004", "pm_sandbox_visa"):
         assert secret not in text
         assert secret not in re.sub(r"[ -]", "", unicodedata.normalize("NFKC", text))
+
+
+def test_what_api_gateway_refuses_is_a_problem_document(client: Client) -> None:
+    """A wrong key, no key, a route and a method that are not there. Fails when the API has no gateway responses."""
+    asked = [
+        ("GET", "/payments", {"Authorization": "Bearer po_" + "a" * 43}, 401, "unauthenticated"),
+        ("GET", "/payments", {"Authorization": ""}, 401, "unauthenticated"),
+        ("GET", "/nothing", {}, 404, "not-found"),
+        ("PUT", "/payments", {}, 404, "not-found"),
+    ]
+    for method, path, headers, status, slug in asked:
+        answer = client.call(method, path, headers=headers)
+        problem = answer.json()
+        assert (answer.status, problem["type"]) == (status, f"urn:payonce:problem:{slug}"), (path, answer.body)
+        assert (answer.headers["content-type"], problem["status"]) == ("application/problem+json", status)
+
+
+def test_the_documentation_of_a_problem_is_there(client: Client) -> None:
+    """The link of a real answer is followed. Fails when the local cloud names no page, or it lacks the section."""
+    link = client.call("POST", "/payments", PAYMENT).json()["documentation"]
+    address, _, fragment = link.partition("#")
+    shown = client.pool.request("GET", address)
+    assert (shown.status, fragment) == (200, "key-missing")
+    assert f'id="{fragment}"'.encode() in shown.data

@@ -18,6 +18,7 @@ from payonce.idempotency.record_items import to_item
 from payonce.idempotency.records import IdempotencyRecord, RecordStatus
 from payonce.outbox import event_write
 from payonce.payments.booking import first_writes
+from payonce.payments.representation import payment_view
 from payonce.ports import Insert, Table
 from payonce.reconciliation.cases.match_store import MatchStore
 from payonce.reconciliation.manual import Match, RowRef
@@ -248,7 +249,7 @@ def store_named_event(application: Application, merchant_id: str, event_id: str)
         resource_id=resource_id,
         version=version,
         created_at_ms=application.clock.now_ms(),
-        data={},
+        data=payment_view(stored_payment(merchant_id, resource_id, captured=True)),
     )
     application.database.write([event_write(made)])
 

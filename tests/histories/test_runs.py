@@ -25,7 +25,9 @@ PLANTED_SECONDS = 3
 QUICKLY_FOUND = ("claims_in_any_case", "renders_replays_anew")
 
 
-@pytest.mark.parametrize(("front", "store"), [("api", "dynamodb"), ("sidecar", "valkey"), ("in_process", "valkey")])
+@pytest.mark.parametrize(
+    ("front", "store"), [("api", "dynamodb"), ("sidecar", "valkey"), ("in_process", "valkey"), ("middleware", "valkey")]
+)
 def test_what_clients_see_is_linearizable(front: str, store: str, tmp_path: Path) -> None:
     with running_world(front, store, tmp_path) as world:
         done = run(world, SECONDS, seed=1, settle_seconds=SETTLE_SECONDS)

@@ -28,7 +28,7 @@ from payonce.idempotency.window import (
 )
 from payonce.merchants.gateway_accounts import EVENTS_PURPOSE, KEY_PURPOSE
 from payonce.ports import Table
-from payonce.proxy.config import SAFE_METHODS
+from payonce.proxy.patterns import SAFE_METHODS
 from payonce.recovery.book import FEEDER_KEY
 from payonce.recovery.feeder import FeederReport
 from payonce.recovery.messages import CLAIMS_PER_MESSAGE

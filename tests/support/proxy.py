@@ -100,6 +100,7 @@ def function_answer(response: Mapping[str, Any]) -> Answer:
         for name, values in headers.items()
         for value in values
     )
+    lines += tuple(("set-cookie", cookie) for cookie in response.get("cookies", ()))  # payload format 2.0
     text = response["body"]
     return Answer(
         response["statusCode"], lines, base64.b64decode(text) if response["isBase64Encoded"] else text.encode()

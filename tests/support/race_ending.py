@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from payonce.domain.gateway import OperationKind
 from payonce.domain.payment import TRANSITIONS, Change
+from payonce.notices.kept import NoticeState
 from payonce.payments.payment_reads import get_history
 from payonce.payments.stored_payments import find_payment
 from tests.support.racing_bank import State
@@ -36,6 +37,7 @@ class Ending:
         self._journal_is_the_banks()
         self._replays_are_the_first_answers()
         self._answers_are_true()
+        self._events_are_applied()
         return self._words()
 
     def _one_charge(self) -> None:
@@ -105,6 +107,10 @@ class Ending:
             assert not (refused and charge.state is State.CANCELED), "what was canceled is said not to be"
             if document.get("code") == "payer_was_faster":
                 assert charge.executions == 1, "the payer was not faster"
+
+    def _events_are_applied(self) -> None:
+        states = self._race.events.states()
+        assert states <= {NoticeState.APPLIED}, f"an event is {states}"
 
     def _words(self) -> str:
         types = [entry["type"] for entry in self._history]

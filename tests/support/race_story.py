@@ -26,6 +26,7 @@ class Story:
     loss: float
     freezes: float
     spread_seconds: float
+    events: int
 
 
 def draw_story(seed: int) -> Story:
@@ -48,4 +49,5 @@ def draw_story(seed: int) -> Story:
         loss=chance.choice([0, 0, 0.1, 0.35]),
         freezes=chance.choice([0, 0, 0.03, 0.1]),
         spread_seconds=chance.choice([0.01, 0.04, 0.1]),
+        events=chance.choice([0, 1, 1, 2, 3]),
     )

@@ -1,4 +1,4 @@
-"""One race about a payment that the bank holds: payer, merchant's requests, settlements, and owners that freeze.
+"""One race about a payment that the bank holds: payer, merchant's requests, settlements, events, and who freezes.
 
 A seed decides who takes part, when each begins, which answers are lost and who freezes past its lease. The threads are
 real, so that a seed is a distribution of schedules and not one schedule.
@@ -25,6 +25,7 @@ from payonce.payments.recovery_run import Recovery
 from payonce.payments.settlement import settlement_id
 from payonce.ports import Deadline
 from tests.support.race_ending import Ending
+from tests.support.race_events import RacingEvents
 from tests.support.race_story import Story, draw_story
 from tests.support.racing_bank import GENUINE, RacingBank, State
 from tests.support.world import MERCHANT, REQUEST_MS
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from payonce.ports import Database
     from tests.support.world import World
 
-ACTORS = 14
+ACTORS = 17
 HOUR_MS = 3_600_000
 LEASE_OVER_MS = 61_000
 ROUNDS = 60
@@ -78,6 +79,7 @@ class Race:
             store=self.world.store, settings=IdempotencySettings(), clock=early, sleep=time.sleep, flow=with_powertools
         )
         self._early_clock = early
+        self.events = RacingEvents(self)
 
     @property
     def _chance(self) -> Random:
@@ -115,6 +117,7 @@ class Race:
             ("client-again", self._create),
             *[(f"settlement-{number}", self._ask) for number in range(3)],
             *[(f"cancellation-{number}", self._cancel) for number in range(story.cancels)],
+            *[(f"event-{number}", self._hear) for number in range(story.events)],
             *[
                 (f"confirmation-{n}", lambda key=key: self._confirm(key))
                 for n, key in enumerate(story.confirmation_keys)
@@ -205,6 +208,12 @@ class Race:
             self._settle_early(settlement_id(MERCHANT, self.payment_id))
             time.sleep(self._chance.random() * 0.02)
 
+    def _hear(self) -> None:
+        self.events.arrive(self._chance)
+        for _ in range(3):
+            time.sleep(self._chance.random() * 0.02)
+            self.events.apply(self._chance)
+
     def _settle_early(self, open_id: str) -> None:
         recovery = Recovery(
             engine=self._early,
@@ -248,10 +257,11 @@ class Race:
         if not self.bank.objects:
             self._created()
         for number in range(ROUNDS):
-            if not self._open():
+            if not (self._open() or self.events.rest):
                 return
             self.world.clock.offset_ms += LEASE_OVER_MS if number < 5 else HOUR_MS  # type: ignore[attr-defined]
             self.bank.decide()
+            self.events.apply(self._chance)
             self._recover_once()
         raise AssertionError(f"{self._open()} are not concluded")
 
@@ -311,5 +321,5 @@ class Shaken:
         assert self.race is not None
         for write in writes:
             item = getattr(write, "item", None) or {}
-            if "packed" in item and item["pk"] == self.race.payment_id:
+            if "packed" in item and item.get("pk") == self.race.payment_id:
                 self.race.committed_by.append((f"{item['pk']}/{int(item['sk'])}", threading.current_thread().name))

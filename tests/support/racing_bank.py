@@ -197,6 +197,7 @@ class RacingBank:
                 refunded_minor=self._moved(OperationKind.REFUND),
                 voided=payment.voided,
                 currency=payment.instruction.money.currency,
+                gateway_reference=payment.instruction.gateway_reference,
             )
 
     def captured_minor(self) -> int:

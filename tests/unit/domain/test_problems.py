@@ -41,8 +41,10 @@ def sections() -> dict[str, re.Match[str]]:
 def api_gateways_answers() -> list[tuple[int, dict[str, object]]]:
     """Return the status and document of each answer that API Gateway gives by itself, as the template says."""
     answers = load_template()["Resources"]["Api"]["Properties"]["GatewayResponses"].values()
-    documents = [json.loads(answer["ResponseTemplates"]["application/problem+json"]) for answer in answers]
-    return [(answer.get("StatusCode", 502), document) for answer, document in zip(answers, documents, strict=True)]
+    assert {answer["ResponseParameters"]["Headers"]["Content-Type"] for answer in answers} == {
+        "'application/problem+json'"
+    }
+    return [(answer["StatusCode"], json.loads(answer["ResponseTemplates"]["application/json"])) for answer in answers]
 
 
 def test_the_page_has_every_type_and_no_other() -> None:
@@ -77,7 +79,7 @@ def test_what_api_function_answers_by_itself_says_the_same() -> None:
     """Fails when the template has another title, or another word on retrying, than the type of the same name."""
     by_slug = {kind.slug: kind for kind in ALL_TYPES}
     answers = api_gateways_answers()
-    assert len(answers) == 9
+    assert len(answers) == 14
     for status, document in answers:
         slug = str(document["type"]).removeprefix(TYPE_PREFIX)
         kind = by_slug[slug]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from payonce.domain.errors import MisconfiguredError
-from payonce.proxy.config import status_in
 from payonce.proxy.config_load import load_file, parse
+from payonce.proxy.patterns import status_in
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,6 +13,7 @@ from payonce.corrections.correction_requests import (
     require_correction,
 )
 from payonce.corrections.correction_views import correction_view
+from payonce.domain.errors import CorrectionStateConflict, SelfApprovalRefused
 from payonce.entrypoints.break_models import DecisionBody, ProposalBody
 from payonce.entrypoints.http import KeyedRoute, ReadRoute, Route, by_operation
 from payonce.entrypoints.paths import BREAK_PATH, path_id
@@ -75,6 +76,7 @@ ROUTES: Mapping[str, Route] = by_operation(
         scope="breaks:write",
         summary="Change what is proposed; whoever does can't decide about it",
         answers={201: "Correction"},
+        refusals=(CorrectionStateConflict,),
         body_model=ProposalBody,
         work=_propose,
     ),
@@ -85,6 +87,10 @@ ROUTES: Mapping[str, Route] = by_operation(
         scope="breaks:approve",
         summary="Approve the proposal as it was read; it is carried out soon",
         answers={200: "Correction"},
+        refusals=(
+            CorrectionStateConflict,
+            SelfApprovalRefused,
+        ),
         body_model=DecisionBody,
         work=partial(_decide, ApproveCorrection),
     ),
@@ -95,6 +101,10 @@ ROUTES: Mapping[str, Route] = by_operation(
         scope="breaks:approve",
         summary="Reject the proposal as it was read",
         answers={200: "Correction"},
+        refusals=(
+            CorrectionStateConflict,
+            SelfApprovalRefused,
+        ),
         body_model=DecisionBody,
         work=partial(_decide, RejectCorrection),
     ),

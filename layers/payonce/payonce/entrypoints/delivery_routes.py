@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from payonce.domain.errors import DeliveryStateConflict, EndpointStateConflict
 from payonce.entrypoints.http import KeyedRoute, ReadRoute, Route, by_operation
 from payonce.entrypoints.models import EmptyBody
 from payonce.entrypoints.paths import ENDPOINT_PATH, path_id
@@ -97,7 +98,7 @@ ROUTES: Mapping[str, Route] = by_operation(
         operation="list_webhook_deliveries",
         scope="webhooks:read",
         summary="List an endpoint's deliveries, newest event first",
-        answers={200: "List"},
+        answers={200: "WebhookDeliverySummaryList"},
         read=_list_deliveries,
         query_model=DeliveriesQuery,
     ),
@@ -117,6 +118,10 @@ ROUTES: Mapping[str, Route] = by_operation(
         scope="webhooks:write",
         summary="Deliver again, with the same event id and bytes",
         answers={202: "WebhookDeliverySummary"},
+        refusals=(
+            DeliveryStateConflict,
+            EndpointStateConflict,
+        ),
         body_model=EmptyBody,
         work=_redeliver,
         after=_send_messages,
@@ -128,6 +133,7 @@ ROUTES: Mapping[str, Route] = by_operation(
         scope="webhooks:write",
         summary="Deliver again the events of a range of time",
         answers={202: "WebhookReplay"},
+        refusals=(EndpointStateConflict,),
         body_model=ReplayBody,
         work=_replay,
     ),

@@ -38,7 +38,7 @@ ROUTES: Mapping[str, Route] = by_operation(
         operation="list_disputes",
         scope="payments:read",
         summary="List disputes, newest first",
-        answers={200: "List"},
+        answers={200: "DisputeList"},
         read=_list,
         query_model=DisputesQuery,
     ),
@@ -57,7 +57,7 @@ ROUTES: Mapping[str, Route] = by_operation(
         operation="list_payment_disputes",
         scope="payments:read",
         summary="Read all disputes of a payment",
-        answers={200: "List"},
+        answers={200: "DisputeList"},
         read=_of_payment,
     ),
 )

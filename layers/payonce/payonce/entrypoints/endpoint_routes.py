@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from payonce.domain.endpoint import EndpointStatus, KeyKind
-from payonce.domain.errors import BodyMalformed
+from payonce.domain.errors import BodyMalformed, EndpointLimitReached, EndpointStateConflict
 from payonce.entrypoints.http import KeyedRoute, ReadRoute, Route, by_operation
 from payonce.entrypoints.models import EmptyBody
 from payonce.entrypoints.paths import ENDPOINT_PATH, path_id
@@ -94,6 +94,7 @@ ROUTES: Mapping[str, Route] = by_operation(
         scope="webhooks:write",
         summary="Create a webhook endpoint; its secret is shown in this answer only",
         answers={201: "NewWebhookEndpoint"},
+        refusals=(EndpointLimitReached,),
         body_model=EndpointBody,
         work=_create,
     ),
@@ -103,7 +104,7 @@ ROUTES: Mapping[str, Route] = by_operation(
         operation="list_webhook_endpoints",
         scope="webhooks:read",
         summary="List webhook endpoints, oldest first",
-        answers={200: "List"},
+        answers={200: "WebhookEndpointList"},
         read=_list_endpoints,
     ),
     ReadRoute(
@@ -143,6 +144,7 @@ ROUTES: Mapping[str, Route] = by_operation(
         scope="webhooks:write",
         summary="Make a new signing key; the older ones go on signing for a while",
         answers={201: "NewWebhookEndpoint"},
+        refusals=(EndpointStateConflict,),
         body_model=RotationBody,
         work=_rotate,
     ),
@@ -153,6 +155,7 @@ ROUTES: Mapping[str, Route] = by_operation(
         scope="webhooks:write",
         summary="Send a test event to this endpoint alone",
         answers={201: "TestEvent"},
+        refusals=(EndpointStateConflict,),
         body_model=EmptyBody,
         work=_test,
     ),

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from payonce.domain.endpoint import EVENT_TYPES, EndpointChange
+from payonce.domain.endpoint import CUSTOM_PREFIX, EVENT_TYPES, EndpointChange
+from payonce.domain.events import EventView
 from payonce.domain.payment import Change
-from payonce.entrypoints.view_schemas import SCHEMAS
+from payonce.entrypoints.view_schemas import SCHEMAS, object_schema
 from payonce.idempotency.json_response import JSON_CONTENT_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+WEBHOOKS_TAG = "Events sent to you"
 _C, _E = Change, EndpointChange
 TEXTS: Mapping[str, str] = MappingProxyType(
     {
@@ -81,18 +84,58 @@ def payload_of(event_type: str) -> str:
     return PAYLOADS[event_type.partition(".")[0]]
 
 
+def event_schemas() -> dict[str, Any]:
+    """Return the schemas of events by name: one for each payload, one for events of your own, and ``Event`` for all.
+
+    ``type`` tells them apart. Later versions may add members, so that all are open.
+    """
+    types: dict[str, list[str]] = {}
+    for event_type in EVENT_TYPES:
+        types.setdefault(_name(event_type), []).append(event_type)
+    known = {
+        name: _event(
+            {"type": "string", "enum": found}, {"$ref": SCHEMAS + payload_of(found[0])}, "An event with such `data`."
+        )
+        for name, found in types.items()
+    }
+    custom = _event(
+        {"type": "string", "pattern": f"^{re.escape(CUSTOM_PREFIX)}"},
+        {"type": "object", "additionalProperties": True},
+        "An event that the operator's own systems send through payonce; its `data` is theirs.",
+    )
+    known["CustomEvent"] = custom
+    return {**known, "Event": {"anyOf": [{"$ref": SCHEMAS + name} for name in known]}}
+
+
+def _name(event_type: str) -> str:
+    return payload_of(event_type) + "Event"
+
+
+def _event(event_type: dict[str, Any], data: dict[str, Any], description: str) -> dict[str, Any]:
+    schema = object_schema(EventView)
+    schema["properties"] |= {"type": event_type, "data": data}
+    return {**schema, "description": description, "additionalProperties": True}
+
+
 def webhooks() -> dict[str, Any]:
     """Return the ``webhooks`` of the OpenAPI document: https://spec.openapis.org/oas/v3.1.0#oas-webhooks."""
     return {event_type: {"post": _webhook(event_type)} for event_type in EVENT_TYPES}
 
 
 def _webhook(event_type: str) -> dict[str, Any]:
-    data = {"type": {"const": event_type}, "data": {"$ref": SCHEMAS + payload_of(event_type)}}
-    schema = {"allOf": [{"$ref": SCHEMAS + "Event"}, {"type": "object", "properties": data}]}
+    only = {"type": "object", "properties": {"type": {"type": "string", "const": event_type}}, "required": ["type"]}
     return {
+        "operationId": "on_" + event_type.replace(".", "_"),
         "summary": TEXTS[event_type],
-        "requestBody": {"required": True, "content": {JSON_CONTENT_TYPE: {"schema": schema}}},
-        "responses": {"2XX": {"description": "Accepted. Anything else is sent again."}},
+        "tags": [WEBHOOKS_TAG],
+        "requestBody": {
+            "required": True,
+            "content": {JSON_CONTENT_TYPE: {"schema": {"allOf": [{"$ref": SCHEMAS + _name(event_type)}, only]}}},
+        },
+        "responses": {
+            "2XX": {"description": "Accepted. Anything else is sent again."},
+            "410": {"description": "Nobody is here any more: the endpoint is disabled."},
+        },
         "security": [],
     }
 

@@ -45,7 +45,8 @@ UNSAFE_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 class Route:
     """What both kinds of route have. ``path`` is the template's resource path; ``operation`` is its stable name.
 
-    ``answers`` are the schemas in openapi.json by success status.
+    ``answers`` are the schemas in openapi.json by success status, and ``refusals`` the errors that are the route's own:
+    those that any route may raise, or any that takes a key, go without saying.
     """
 
     method: str
@@ -54,6 +55,7 @@ class Route:
     scope: str
     summary: str
     answers: Mapping[int, str]
+    refusals: tuple[type[PayonceError], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from payonce.domain.errors import MatchConflict
 from payonce.entrypoints.break_models import MatchBody, ReversalBody
 from payonce.entrypoints.http import KeyedRoute, ReadRoute, Route, by_operation
 from payonce.entrypoints.paths import BREAK_PATH, path_id
@@ -64,6 +65,7 @@ ROUTES: Mapping[str, Route] = by_operation(
         scope="breaks:approve",
         summary="Say that the rows of a break, and of others, belong together; every later run goes by it",
         answers={201: "Match"},
+        refusals=(MatchConflict,),
         body_model=MatchBody,
         work=_match,
     ),
@@ -74,6 +76,7 @@ ROUTES: Mapping[str, Route] = by_operation(
         scope="breaks:approve",
         summary="Take a match back; the next run finds its rows again",
         answers={201: "Match"},
+        refusals=(MatchConflict,),
         body_model=ReversalBody,
         work=_unmatch,
     ),

@@ -43,7 +43,7 @@ ROUTES: Mapping[str, Route] = by_operation(
         operation="get_payment_history",
         scope="payments:read",
         summary="Read every change of a payment",
-        answers={200: "List"},
+        answers={200: "PaymentChangeList"},
         read=_history,
     ),
     ReadRoute(
@@ -52,7 +52,7 @@ ROUTES: Mapping[str, Route] = by_operation(
         operation="get_balances",
         scope="balances:read",
         summary="Read balances by currency and account",
-        answers={200: "List"},
+        answers={200: "BalanceList"},
         read=_balances,
     ),
 )

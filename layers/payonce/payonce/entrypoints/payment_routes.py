@@ -6,7 +6,14 @@ import json
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from payonce.domain.errors import BodyMalformed, GatewayUnavailable, PayonceError, Throttled
+from payonce.domain.errors import (
+    AmountExceedsAvailable,
+    BodyMalformed,
+    GatewayUnavailable,
+    PaymentStateConflict,
+    PayonceError,
+    Throttled,
+)
 from payonce.domain.gateway import CaptureMethod, OperationKind, Payer
 from payonce.domain.money import Money
 from payonce.domain.payment import PaymentStatus
@@ -198,7 +205,7 @@ ROUTES: Mapping[str, Route] = by_operation(
         operation="list_payments",
         scope="payments:read",
         summary="List payments, newest first, by reference, status or time of creation",
-        answers={200: "List"},
+        answers={200: "PaymentList"},
         read=_list,
         query_model=PaymentsQuery,
     ),
@@ -209,6 +216,10 @@ ROUTES: Mapping[str, Route] = by_operation(
         scope="payments:write",
         summary="Capture an authorized payment, in whole or in part",
         answers=_OPERATION,
+        refusals=(
+            PaymentStateConflict,
+            AmountExceedsAvailable,
+        ),
         body_model=AmountBody,
         work=_follow_up(OperationKind.CAPTURE),
         now=_standing,
@@ -220,6 +231,7 @@ ROUTES: Mapping[str, Route] = by_operation(
         scope="payments:write",
         summary="Confirm a payment with what its payer came back with",
         answers={201: "Payment", 202: "Payment"},
+        refusals=(PaymentStateConflict,),
         body_model=ConfirmationBody,
         work=_confirm,
         now=_standing,
@@ -231,6 +243,7 @@ ROUTES: Mapping[str, Route] = by_operation(
         scope="payments:write",
         summary="Cancel (void) what is not captured of a payment, or a payment that waits for its payer",
         answers=_OPERATION,
+        refusals=(PaymentStateConflict,),
         body_model=EmptyBody,
         work=_follow_up(OperationKind.VOID),
         now=_standing,
@@ -243,6 +256,10 @@ ROUTES: Mapping[str, Route] = by_operation(
         scope="refunds:write",
         summary="Refund a captured payment, in whole or in part",
         answers=_OPERATION,
+        refusals=(
+            PaymentStateConflict,
+            AmountExceedsAvailable,
+        ),
         body_model=AmountBody,
         work=_follow_up(OperationKind.REFUND),
         now=_standing,

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from payonce.domain.errors import BodyMalformed, Forbidden, PayonceError
+from payonce.domain.errors import Forbidden, PayonceError
 from payonce.ports import Deadline
 from payonce.proxy.answers import problem
+from payonce.proxy.function_events import body_of, lines_of, to_event
 from payonce.proxy.messages import ProxyRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from payonce.ports import Clock
-    from payonce.proxy.messages import Lines, ProxyResponse
     from payonce.proxy.service import ProxyService
 
 PROXY_SCOPE = "proxy:use"
@@ -32,33 +30,24 @@ def serve(service: ProxyService, clock: Clock, event: Mapping[str, Any], context
         if PROXY_SCOPE not in str(request.claims.get("scopes", "")).split():
             raise Forbidden(f"This API key lacks the scope {PROXY_SCOPE}.")
     except PayonceError as error:
-        return _to_event(problem(error, keyed=False))
+        return to_event(problem(error, keyed=False))
     deadline = Deadline(clock.now_ms() + context.get_remaining_time_in_millis())
-    return _to_event(service.handle(request, deadline))
+    return to_event(service.handle(request, deadline))
 
 
 def parse_event(event: Mapping[str, Any]) -> ProxyRequest:
     """Return the request in an event. Raises ``BodyMalformed``."""
     caller = event.get("requestContext") or {}
-    lines = _lines(event)
+    lines = lines_of(event)
     return ProxyRequest(
         method=str(event.get("httpMethod", "")),
         target=_target(event),
         lines=tuple(line for line in lines if line[0].lower() not in _NOT_FORWARDED),
-        body=_body(event),
+        body=body_of(event),
         client=str((caller.get("identity") or {}).get("sourceIp", "")),
         scheme="https",
         claims=caller.get("authorizer") or {},
     )
-
-
-def _lines(event: Mapping[str, Any]) -> Lines:
-    many = event.get("multiValueHeaders") or {}
-    found = [(name, str(value)) for name, values in many.items() for value in values]
-    names = {name.lower() for name, _ in found}
-    found += [(name, str(value)) for name, value in (event.get("headers") or {}).items() if name.lower() not in names]
-    # API Gateway has already removed the framing: these lines say nothing about the body here.
-    return tuple(line for line in found if line[0].lower() not in {"content-length", "transfer-encoding"})
 
 
 def _target(event: Mapping[str, Any]) -> str:
@@ -70,24 +59,3 @@ def _target(event: Mapping[str, Any]) -> str:
     query = event.get("multiValueQueryStringParameters") or {}
     pairs = [(name, value) for name, values in query.items() for value in values]
     return path + (f"?{urlencode(pairs)}" if pairs else "")
-
-
-def _body(event: Mapping[str, Any]) -> bytes:
-    text = event.get("body") or ""
-    if not event.get("isBase64Encoded"):
-        return str(text).encode("utf-8", "surrogatepass")
-    try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error:
-        raise BodyMalformed("The body could not be decoded.") from None
-
-
-def _to_event(response: ProxyResponse) -> dict[str, Any]:
-    headers: dict[str, list[str]] = {}
-    for name, value in response.lines:
-        headers.setdefault("-".join(part.capitalize() for part in name.split("-")), []).append(value)
-    try:
-        text, encoded = response.body.decode("utf-8"), False
-    except UnicodeDecodeError:
-        text, encoded = base64.b64encode(response.body).decode(), True
-    return {"statusCode": response.status, "multiValueHeaders": headers, "body": text, "isBase64Encoded": encoded}

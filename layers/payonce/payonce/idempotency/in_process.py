@@ -25,7 +25,8 @@ after the leases of all earlier owners have ended (the horizon), while "found" c
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Self
 
 from payonce.domain.errors import PayonceError, StoreUnavailable
 from payonce.idempotency.attempt import ASK_AGAIN_SECONDS, Attempt, NotKnown, Verdict, WasExecuted, WasNotExecuted
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 KIND = "in_process"  # the stored plan's kind
 RESULT_HEADER = "payonce-result"
 VALUE, IN_DOUBT, NOT_STORED = "value", "in_doubt", "not_stored"
-_DOUBT = StoredResponse(202, {RESULT_HEADER: IN_DOUBT}, b"")
 _TOO_LATE = (
     "The time was over before the function began: its store was slow, or the process was suspended. Nothing was "
     "executed; call again."
@@ -70,8 +70,13 @@ class Promised(PayonceError):
         self.error = error
 
 
-class FunctionWork:
-    """The ``Work`` of a function: ``run`` executes it, ``resolve`` finds out about an earlier owner's execution."""
+class GuardedWork(ABC):
+    """The ``Work`` of a program's own code: ``run`` executes it, ``resolve`` finds out about an earlier execution.
+
+    Subclasses say in which form a result is stored. ``in_doubt`` is stored while an outcome is unknown.
+    """
+
+    in_doubt = StoredResponse(202, {RESULT_HEADER: IN_DOUBT}, b"")
 
     def __init__(
         self,
@@ -80,8 +85,6 @@ class FunctionWork:
         run: Callable[[], Any],
         resolve: Callable[[Attempt], Verdict],
         releases_on: tuple[type[Exception], ...],
-        codec: Codec,
-        max_result_bytes: int,
         clock: Clock,
         identity: tuple[str, str, str],
     ) -> None:
@@ -89,8 +92,6 @@ class FunctionWork:
         self._run = run
         self._resolve = resolve
         self._releases_on = releases_on
-        self._codec = codec
-        self._max_result_bytes = max_result_bytes
         self._clock = clock
         self._identity = identity
         self.ran = False
@@ -101,9 +102,13 @@ class FunctionWork:
         """See ``Work``."""
         return Plan(claim_id=self._claim_id, resource="", data={"kind": KIND})
 
+    @abstractmethod
     def largest_response(self) -> StoredResponse:
         """See ``Work``."""
-        return StoredResponse(200, {RESULT_HEADER: VALUE}, bytes(self._max_result_bytes))
+
+    @abstractmethod
+    def stored(self, claim: Claim, value: Any) -> StoredResponse:
+        """Return the stored form of a result. Never raises: the effect has happened, and must not happen again."""
 
     def start(self, claim: Claim) -> Conclusion:
         """See ``Work``."""
@@ -112,7 +117,7 @@ class FunctionWork:
             return Released(Superseded("another owner released the claim while this one was at work"))
         return self._execute(claim)
 
-    def adopt(self, record: IdempotencyRecord) -> FunctionWork:
+    def adopt(self, record: IdempotencyRecord) -> Self:
         """See ``Work``. The function and arguments are this call's own: the fingerprint has compared them."""
         del record
         return self
@@ -183,21 +188,14 @@ class FunctionWork:
                 "in the function."
             )
             return self._doubted(claim, claim.record.lease_expires_at_ms)
-        try:
-            body = self._codec.encode(value)
-            if len(body) > self._max_result_bytes:
-                raise ValueError(f"it has {len(body)} bytes, and max_result_bytes is {self._max_result_bytes}")
-            stored = StoredResponse(200, {RESULT_HEADER: VALUE}, body)
-        except (TypeError, ValueError) as error:
-            # The effect has happened, so the key must never execute again. Every call gets the same error.
-            stored = StoredResponse(200, {RESULT_HEADER: NOT_STORED}, str(error).encode("utf-8", "replace")[:1000])
+        stored = self.stored(claim, value)
         self.response = stored
         return Completed(lambda: Draft(stored, ()))
 
     def _doubted(self, claim: Claim, retry_at_ms: int, *, submitted: bool | None = None) -> InDoubt:
-        self.response = _DOUBT
+        self.response = self.in_doubt
         return InDoubt(
-            lambda: Draft(_DOUBT, ()),
+            lambda: Draft(self.in_doubt, ()),
             retry_at_ms,
             submitted=self.ran if submitted is None else submitted,
             goes_on_until_ms=claim.record.lease_expires_at_ms,
@@ -217,3 +215,27 @@ class FunctionWork:
             deadline=claim.deadline,
             submit_horizon_ms=claim.record.submit_horizon_ms,
         )
+
+
+class FunctionWork(GuardedWork):
+    """The ``Work`` of a function whose result ``codec`` stores, up to ``max_result_bytes``."""
+
+    def __init__(self, *, codec: Codec, max_result_bytes: int, **parts: Any) -> None:
+        super().__init__(**parts)
+        self._codec = codec
+        self._max_result_bytes = max_result_bytes
+
+    def largest_response(self) -> StoredResponse:
+        """See ``Work``."""
+        return StoredResponse(200, {RESULT_HEADER: VALUE}, bytes(self._max_result_bytes))
+
+    def stored(self, claim: Claim, value: Any) -> StoredResponse:
+        """See ``GuardedWork``. What can't be stored becomes an error that every call gets."""
+        del claim
+        try:
+            body = self._codec.encode(value)
+            if len(body) > self._max_result_bytes:
+                raise ValueError(f"it has {len(body)} bytes, and max_result_bytes is {self._max_result_bytes}")
+        except (TypeError, ValueError) as error:
+            return StoredResponse(200, {RESULT_HEADER: NOT_STORED}, str(error).encode("utf-8", "replace")[:1000])
+        return StoredResponse(200, {RESULT_HEADER: VALUE}, body)

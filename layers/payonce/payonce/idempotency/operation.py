@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 MAX_TIMEOUT_SECONDS = 3600  # after a crash the lease blocks its key for as long
 MAX_SCOPE_CHARACTERS = 256
-_OPERATION = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+OPERATION = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _KEY = re.compile(rf"[\x21-\x7e]{{1,{MAX_KEY_CHARACTERS}}}")
 
 
@@ -96,7 +96,7 @@ def idempotent_operation(
 
     Raises ``ValueError`` for a setting out of range.
     """
-    if not _OPERATION.fullmatch(operation):
+    if not OPERATION.fullmatch(operation):
         raise ValueError("operation is a stable name of 1 to 100 letters, digits, '_', '.' and '-'.")
     if not 0 < timeout_seconds <= MAX_TIMEOUT_SECONDS:
         raise ValueError(f"timeout_seconds is above 0 and at most {MAX_TIMEOUT_SECONDS}.")

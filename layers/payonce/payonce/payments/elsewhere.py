@@ -36,6 +36,9 @@ def unknown_to_us(payment: Payment, state: ChargeState, *, multiple_captures: bo
         in_flight_minor = payment.amount_minor - payment.captured_minor - payment.capturable_minor
         captured_minor = state.captured_minor - payment.captured_minor - in_flight_minor
         captured_minor = max(0, min(captured_minor, payment.capturable_minor))
+        if in_flight_minor and not multiple_captures:
+            # There is one capture. It is ours or it is not, and once it is booked no part of it can be added.
+            captured_minor = 0
     if captured_minor:
         found.append((OperationKind.CAPTURE, captured_minor))
     elif state.voided and _is_untouched(payment):

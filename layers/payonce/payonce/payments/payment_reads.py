@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 from payonce.domain.errors import NotFound
 from payonce.outbox import FIRSTS, is_event, keys_by_reference, listed_keys, opened
 from payonce.paging import ListView, every_item, make_cursor, read_cursor
 from payonce.payments.journal import ACCOUNT_PREFIX, BALANCE_COUNTERS, BALANCE_PARTITIONS, balance_partition, entry_of
 from payonce.payments.planning import load_payment
-from payonce.payments.representation import PaymentView, payment_view
+from payonce.payments.representation import DisputeView, OperationView, PaymentView, payment_view
 from payonce.payments.stored_payments import find_payments
 from payonce.ports import Table
 
@@ -28,6 +28,39 @@ MAX_PAGE_SIZE = 100  # about 100 KB, far below the limits of a query and of API 
 LAST = "~"  # sorts after every time
 MAX_PAGES_LOOKED_THROUGH = 5  # for a status: up to 500 payments, some 60 ms and 250 read units
 HISTORY_PAGE_SIZE = 1000  # only a bound: a payment has a handful of changes
+
+
+class PostingView(TypedDict):
+    """A line of a journal entry. Debits are positive."""
+
+    account: str
+    amount_minor: int
+
+
+class JournalEntryView(TypedDict):
+    """What a change booked. The postings sum to zero."""
+
+    id: str
+    postings: list[PostingView]
+
+
+class PaymentChangeView(TypedDict):
+    """A change of a payment: its event, and what was booked with it."""
+
+    sequence: int
+    event_id: str
+    type: Annotated[str, "The event's type: docs/events.md."]
+    created_at_ms: int
+    data: PaymentView | OperationView | DisputeView
+    journal_entry: JournalEntryView | None
+
+
+class BalanceView(TypedDict):
+    """What an account holds of a currency. Debits are positive."""
+
+    currency: str
+    account: str
+    balance_minor: int
 
 
 def get_payment(services: Services, merchant_id: str, payment_id: str) -> PaymentView:
@@ -109,14 +142,12 @@ def get_balances(services: Services, merchant_id: str) -> ListView:
     for number in range(BALANCE_PARTITIONS):
         for item in _counters(services.database, balance_partition(merchant_id, number)):
             _add_counter(totals, item)
-    return {
-        "object": "list",
-        "data": [
-            {"currency": currency, "account": account, "balance_minor": amount}
-            for currency, accounts in sorted(totals.items())
-            for account, amount in sorted(accounts.items())
-        ],
-    }
+    balances: list[BalanceView] = [
+        {"currency": currency, "account": account, "balance_minor": amount}
+        for currency, accounts in sorted(totals.items())
+        for account, amount in sorted(accounts.items())
+    ]
+    return {"object": "list", "data": [*balances]}
 
 
 def _counters(database: Database, partition: str) -> Iterator[Item]:
@@ -133,12 +164,14 @@ def _add_counter(totals: dict[str, dict[str, int]], item: Item) -> None:
             accounts[account] = accounts.get(account, 0) + amount
 
 
-def _history_entry(item: Item) -> dict[str, Any]:
+def _history_entry(item: Item) -> PaymentChangeView:
     event, entry = opened(item), entry_of(item)
     body = json.loads(event["body"])
-    booked = None
+    booked: JournalEntryView | None = None
     if entry is not None:
-        postings = [{"account": line.account, "amount_minor": line.amount_minor} for line in entry.postings]
+        postings: list[PostingView] = [
+            {"account": line.account, "amount_minor": line.amount_minor} for line in entry.postings
+        ]
         booked = {"id": entry.entry_id, "postings": postings}
     return {
         "sequence": body["sequence"],

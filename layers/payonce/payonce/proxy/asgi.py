@@ -20,10 +20,10 @@ from payonce import fibers
 from payonce.domain.errors import BodyMalformed, BodyTooLarge, Overloaded, PayonceError, RequestRejected
 from payonce.observability import get_logger
 from payonce.proxy.answers import problem
-from payonce.proxy.config import MAX_REQUEST_BYTES
 from payonce.proxy.headers import check_protocol, check_request, declared_length
 from payonce.proxy.messages import ProxyRequest, ProxyResponse
 from payonce.proxy.metrics import CONTENT_TYPE, Metrics
+from payonce.proxy.patterns import MAX_REQUEST_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping

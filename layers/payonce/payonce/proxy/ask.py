@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from payonce.domain.exchange import Answered
-from payonce.proxy.config import status_in
+from payonce.proxy.patterns import status_in
 
 if TYPE_CHECKING:
     from payonce.idempotency.records import Claim

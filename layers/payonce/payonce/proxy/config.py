@@ -5,8 +5,7 @@ docs/proxy.md is its reference. Every model is strict: an unknown member is an e
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from payonce.extras import needs
@@ -23,20 +22,20 @@ from payonce.proxy.config_process import (
     Store,
     Strict,
 )
+from payonce.proxy.patterns import (
+    MAX_ANSWER_BYTES,
+    MAX_INLINE_BYTES,
+    MAX_REQUEST_BYTES,
+    SAFE_METHODS,
+    UNSAFE_METHODS,
+    path_regex,
+)
 
 with needs("sidecar"):
     from pydantic import Field, model_validator
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 MAX_TIMEOUT_SECONDS = 300  # a lease is longer than the timeout, and blocks a key's next owner that long
-MAX_INLINE_BYTES = 256 * 1024  # a DynamoDB item holds 400 KB, which the plan and the headers share
-MAX_ANSWER_BYTES = 64 * 1024 * 1024  # held in memory, per request
-MAX_REQUEST_BYTES = 64 * 1024 * 1024
 MAX_KEPT_BODY_BYTES = 64 * 1024  # a kept request body is stored in the claim, beside everything else
-UNSAFE_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 MAX_KEEP_ALIVE_SECONDS = 60  # servers close a connection after 2 to 75 s; ours must be over before
 CLAIM_HEADROOM_SECONDS = 4  # in addition to the upstream's time: to claim before it and record after it
 
@@ -196,7 +195,7 @@ class Route(Strict):
             raise ValueError("wait_seconds is more than max_wait_seconds")
         if self.keep_request is not None and isinstance(self.unknown, Park):
             raise ValueError("keep_request needs the policy ask or resubmit: what is parked is never sent again")
-        _path_regex(self.path)
+        path_regex(self.path)
         return self
 
     def headers_read(self) -> tuple[str, ...]:
@@ -241,35 +240,8 @@ class ProxyConfig(Strict):
 
     def find(self, method: str, path: str) -> tuple[Route | None, bool]:
         """Return the first route for ``method`` on ``path``, and whether any route has that path."""
-        on_path = [route for route in self.routes if _path_regex(route.path).fullmatch(path)]
+        on_path = [route for route in self.routes if path_regex(route.path).fullmatch(path)]
         for route in on_path:
             if method in route.methods or method in route.pass_methods:
                 return route, True
         return None, bool(on_path)
-
-
-_REGEXES: dict[str, re.Pattern[str]] = {}
-
-
-def _path_regex(path: str) -> re.Pattern[str]:
-    """Return the pattern of ``path``: ``{name}`` is one segment, ``{name+}`` at the end the rest."""
-    if path not in _REGEXES:
-        _REGEXES[path] = re.compile("".join(_segment(part) for part in re.split(r"(\{[^}]*\})", path)))
-    return _REGEXES[path]
-
-
-def _segment(part: str) -> str:
-    if not part.startswith("{"):
-        if "{" in part or "}" in part:
-            raise ValueError("path has a brace without its other half")
-        return re.escape(part)
-    if not re.fullmatch(r"\{[A-Za-z_]\w*\+?\}", part):
-        raise ValueError(f"path: {part} is no parameter; write {{name}} or, at the end, {{name+}}")
-    return ".+" if part.endswith("+}") else "[^/]+"
-
-
-def status_in(status: int, patterns: Sequence[str]) -> int:
-    """Return how specifically ``status`` is matched: 2 by its number, 1 by its class, 0 not at all."""
-    if str(status) in patterns:
-        return 2
-    return 1 if f"{status // 100}xx" in patterns else 0

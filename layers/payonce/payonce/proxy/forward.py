@@ -23,8 +23,9 @@ from payonce.domain.exchange import Answered, Lost, NotSent, Oversized
 from payonce.idempotency.records import Completed, Draft, InDoubt, Plan, Released, StoredResponse
 from payonce.proxy.answers import in_doubt, too_large
 from payonce.proxy.ask import Found, Missing, ask
-from payonce.proxy.config import Ask, Resubmit, status_in
+from payonce.proxy.config import Ask, Resubmit
 from payonce.proxy.headers import answer_lines, upstream_lines
+from payonce.proxy.patterns import status_in
 from payonce.proxy.plan import PROXY, ForwardPlan, Lane, kept_request
 
 if TYPE_CHECKING:

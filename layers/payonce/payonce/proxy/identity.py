@@ -34,7 +34,7 @@ def scope_of(scope: Scope, request: ProxyRequest) -> str:
         if value is None or value == "":
             raise Unauthenticated("The request carries no identity to keep its key under. Authenticate.")
         text = str(value)
-        return text if _PLAIN_SCOPE.fullmatch(text) else _hashed("claim", scope.claim, text)
+        return text if _PLAIN_SCOPE.fullmatch(text) else hashed_scope("claim", scope.claim, text)
     name = str(scope.header)
     values = set(request.headers().get(name.lower(), []))
     if not values or values == {""}:
@@ -43,10 +43,11 @@ def scope_of(scope: Scope, request: ProxyRequest) -> str:
         raise BodyMalformed(f"Send the header {name}: this route keeps keys apart by it.")
     if len(values) > 1:
         raise BodyMalformed(f"The header {name} has several values; whose key it is would be a guess.")
-    return _hashed("header", name.lower(), values.pop())
+    return hashed_scope("header", name.lower(), values.pop())
 
 
-def _hashed(source: str, name: str, value: str) -> str:
+def hashed_scope(source: str, name: str, value: str) -> str:
+    """Return a scope for a text that may be a credential, or contain the separator of stored keys."""
     digest = hashlib.sha256(f"{source}\0{name}\0{value}".encode("utf-8", "surrogatepass")).hexdigest()
     return f"sha256:{digest}"
 

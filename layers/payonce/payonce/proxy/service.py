@@ -22,12 +22,13 @@ from payonce.idempotency.window import IdempotencySettings
 from payonce.observability import get_logger
 from payonce.ports import Deadline
 from payonce.proxy import answers
-from payonce.proxy.config import CLAIM_HEADROOM_SECONDS, MAX_ANSWER_BYTES, MAX_INLINE_BYTES, SAFE_METHODS, Ask
+from payonce.proxy.config import CLAIM_HEADROOM_SECONDS, Ask
 from payonce.proxy.forward import ForwardWork
 from payonce.proxy.headers import answer_lines, check_connection, check_request, normal_path, upstream_lines
 from payonce.proxy.identity import fingerprint_of, operation_of, scope_of
 from payonce.proxy.messages import ProxyResponse
 from payonce.proxy.overflow import Keeper, Limits
+from payonce.proxy.patterns import MAX_ANSWER_BYTES, MAX_INLINE_BYTES, SAFE_METHODS
 from payonce.proxy.plan import PROXY, ForwardPlan, Lane, plan_forward
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from payonce.domain.ids import UlidSource
 from payonce.extras import needs
 from payonce.gateways.deadline_exchange import DeadlineExchange
 from payonce.ports import Table
-from payonce.proxy.config import MAX_ANSWER_BYTES
+from payonce.proxy.patterns import MAX_ANSWER_BYTES
 from payonce.proxy.service import ProxyService
 from payonce.wiring.aws_clients import client_config, dynamodb_client
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from payonce.client.api.models import (
+        BalanceList,
         Break,
         BreakComment,
         BreakHistory,
@@ -20,20 +21,24 @@ if TYPE_CHECKING:
         Correction,
         DeletedWebhookEndpoint,
         Dispute,
+        DisputeList,
         Event,
         EventList,
         IdempotencyRecordList,
-        List,
         Match,
         MatchList,
         NewWebhookEndpoint,
         Operation,
         Payment,
+        PaymentChangeList,
+        PaymentList,
         TestEvent,
         WebhookDelivery,
         WebhookDeliverySummary,
+        WebhookDeliverySummaryList,
         WebhookEndpoint,
         WebhookEndpointHealth,
+        WebhookEndpointList,
         WebhookReplay,
     )
     from payonce.client.call import Answer, Call, ReadOptions, WriteOptions
@@ -54,17 +59,32 @@ class AsyncCalls(ABC):
         limit: int | None = None,
         cursor: str | None = None,
         reference: str | None = None,
-        status: str | None = None,
+        status: Literal[
+            "in_doubt",
+            "requires_action",
+            "processing",
+            "authorized",
+            "partially_captured",
+            "captured",
+            "partially_refunded",
+            "refunded",
+            "voided",
+            "declined",
+            "failed",
+            "expired",
+            "reversed",
+        ]
+        | None = None,
         created_from_ms: int | None = None,
         created_until_ms: int | None = None,
         **options: Unpack[ReadOptions],
-    ) -> List:
+    ) -> PaymentList:
         """List payments, newest first, by reference, status or time of creation.
 
         Needs the scope `payments:read`.
         """
         return cast(
-            "List",
+            "PaymentList",
             await self._read(
                 make_call(
                     operations.LIST_PAYMENTS,
@@ -87,11 +107,26 @@ class AsyncCalls(ABC):
         limit: int | None = None,
         cursor: str | None = None,
         reference: str | None = None,
-        status: str | None = None,
+        status: Literal[
+            "in_doubt",
+            "requires_action",
+            "processing",
+            "authorized",
+            "partially_captured",
+            "captured",
+            "partially_refunded",
+            "refunded",
+            "voided",
+            "declined",
+            "failed",
+            "expired",
+            "reversed",
+        ]
+        | None = None,
         created_from_ms: int | None = None,
         created_until_ms: int | None = None,
         **options: Unpack[ReadOptions],
-    ) -> AsyncIterator[dict[str, Any]]:
+    ) -> AsyncIterator[Payment]:
         """Yield every item of ``list_payments``, from ``cursor`` on. A page is read when it is needed."""
         while True:
             page = await self.list_payments(
@@ -235,37 +270,37 @@ class AsyncCalls(ABC):
             "Payment", await self._read(make_call(operations.GET_PAYMENT, path={"payment_id": payment_id}), options)
         )
 
-    async def get_payment_history(self, payment_id: str, **options: Unpack[ReadOptions]) -> List:
+    async def get_payment_history(self, payment_id: str, **options: Unpack[ReadOptions]) -> PaymentChangeList:
         """Read every change of a payment.
 
         Needs the scope `payments:read`.
         """
         return cast(
-            "List",
+            "PaymentChangeList",
             await self._read(make_call(operations.GET_PAYMENT_HISTORY, path={"payment_id": payment_id}), options),
         )
 
-    async def get_balances(self, **options: Unpack[ReadOptions]) -> List:
+    async def get_balances(self, **options: Unpack[ReadOptions]) -> BalanceList:
         """Read balances by currency and account.
 
         Needs the scope `balances:read`.
         """
-        return cast("List", await self._read(make_call(operations.GET_BALANCES), options))
+        return cast("BalanceList", await self._read(make_call(operations.GET_BALANCES), options))
 
     async def list_disputes(
         self,
         *,
         limit: int | None = None,
         cursor: str | None = None,
-        status: str | None = None,
+        status: Literal["opened", "evidence_due", "under_review", "won", "lost"] | None = None,
         **options: Unpack[ReadOptions],
-    ) -> List:
+    ) -> DisputeList:
         """List disputes, newest first.
 
         Needs the scope `payments:read`.
         """
         return cast(
-            "List",
+            "DisputeList",
             await self._read(
                 make_call(operations.LIST_DISPUTES, query={"limit": limit, "cursor": cursor, "status": status}), options
             ),
@@ -276,9 +311,9 @@ class AsyncCalls(ABC):
         *,
         limit: int | None = None,
         cursor: str | None = None,
-        status: str | None = None,
+        status: Literal["opened", "evidence_due", "under_review", "won", "lost"] | None = None,
         **options: Unpack[ReadOptions],
-    ) -> AsyncIterator[dict[str, Any]]:
+    ) -> AsyncIterator[Dispute]:
         """Yield every item of ``list_disputes``, from ``cursor`` on. A page is read when it is needed."""
         while True:
             page = await self.list_disputes(limit=limit, cursor=cursor, status=status, **options)
@@ -297,22 +332,22 @@ class AsyncCalls(ABC):
             "Dispute", await self._read(make_call(operations.GET_DISPUTE, path={"dispute_id": dispute_id}), options)
         )
 
-    async def list_payment_disputes(self, payment_id: str, **options: Unpack[ReadOptions]) -> List:
+    async def list_payment_disputes(self, payment_id: str, **options: Unpack[ReadOptions]) -> DisputeList:
         """Read all disputes of a payment.
 
         Needs the scope `payments:read`.
         """
         return cast(
-            "List",
+            "DisputeList",
             await self._read(make_call(operations.LIST_PAYMENT_DISPUTES, path={"payment_id": payment_id}), options),
         )
 
-    async def list_webhook_endpoints(self, **options: Unpack[ReadOptions]) -> List:
+    async def list_webhook_endpoints(self, **options: Unpack[ReadOptions]) -> WebhookEndpointList:
         """List webhook endpoints, oldest first.
 
         Needs the scope `webhooks:read`.
         """
-        return cast("List", await self._read(make_call(operations.LIST_WEBHOOK_ENDPOINTS), options))
+        return cast("WebhookEndpointList", await self._read(make_call(operations.LIST_WEBHOOK_ENDPOINTS), options))
 
     async def create_webhook_endpoint(
         self,
@@ -436,13 +471,13 @@ class AsyncCalls(ABC):
         cursor: str | None = None,
         status: Literal["pending", "delivered", "failed", "held", "canceled"] | None = None,
         **options: Unpack[ReadOptions],
-    ) -> List:
+    ) -> WebhookDeliverySummaryList:
         """List an endpoint's deliveries, newest event first.
 
         Needs the scope `webhooks:read`.
         """
         return cast(
-            "List",
+            "WebhookDeliverySummaryList",
             await self._read(
                 make_call(
                     operations.LIST_WEBHOOK_DELIVERIES,
@@ -461,7 +496,7 @@ class AsyncCalls(ABC):
         cursor: str | None = None,
         status: Literal["pending", "delivered", "failed", "held", "canceled"] | None = None,
         **options: Unpack[ReadOptions],
-    ) -> AsyncIterator[dict[str, Any]]:
+    ) -> AsyncIterator[WebhookDeliverySummary]:
         """Yield every item of ``list_webhook_deliveries``, from ``cursor`` on. A page is read when it is needed."""
         while True:
             page = await self.list_webhook_deliveries(endpoint_id, limit=limit, cursor=cursor, status=status, **options)

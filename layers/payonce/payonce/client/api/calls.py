@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from payonce.client.api.models import (
+        BalanceList,
         Break,
         BreakComment,
         BreakHistory,
@@ -19,20 +20,24 @@ if TYPE_CHECKING:
         Correction,
         DeletedWebhookEndpoint,
         Dispute,
+        DisputeList,
         Event,
         EventList,
         IdempotencyRecordList,
-        List,
         Match,
         MatchList,
         NewWebhookEndpoint,
         Operation,
         Payment,
+        PaymentChangeList,
+        PaymentList,
         TestEvent,
         WebhookDelivery,
         WebhookDeliverySummary,
+        WebhookDeliverySummaryList,
         WebhookEndpoint,
         WebhookEndpointHealth,
+        WebhookEndpointList,
         WebhookReplay,
     )
     from payonce.client.call import Answer, Call, ReadOptions, WriteOptions
@@ -153,17 +158,32 @@ class Calls(ABC):
         limit: int | None = None,
         cursor: str | None = None,
         reference: str | None = None,
-        status: str | None = None,
+        status: Literal[
+            "in_doubt",
+            "requires_action",
+            "processing",
+            "authorized",
+            "partially_captured",
+            "captured",
+            "partially_refunded",
+            "refunded",
+            "voided",
+            "declined",
+            "failed",
+            "expired",
+            "reversed",
+        ]
+        | None = None,
         created_from_ms: int | None = None,
         created_until_ms: int | None = None,
         **options: Unpack[ReadOptions],
-    ) -> List:
+    ) -> PaymentList:
         """List payments, newest first, by reference, status or time of creation.
 
         Needs the scope `payments:read`.
         """
         return cast(
-            "List",
+            "PaymentList",
             self._read(
                 make_call(
                     LIST_PAYMENTS,
@@ -186,11 +206,26 @@ class Calls(ABC):
         limit: int | None = None,
         cursor: str | None = None,
         reference: str | None = None,
-        status: str | None = None,
+        status: Literal[
+            "in_doubt",
+            "requires_action",
+            "processing",
+            "authorized",
+            "partially_captured",
+            "captured",
+            "partially_refunded",
+            "refunded",
+            "voided",
+            "declined",
+            "failed",
+            "expired",
+            "reversed",
+        ]
+        | None = None,
         created_from_ms: int | None = None,
         created_until_ms: int | None = None,
         **options: Unpack[ReadOptions],
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[Payment]:
         """Yield every item of ``list_payments``, from ``cursor`` on. A page is read when it is needed."""
         while True:
             page = self.list_payments(
@@ -325,34 +360,36 @@ class Calls(ABC):
         """
         return cast("Payment", self._read(make_call(GET_PAYMENT, path={"payment_id": payment_id}), options))
 
-    def get_payment_history(self, payment_id: str, **options: Unpack[ReadOptions]) -> List:
+    def get_payment_history(self, payment_id: str, **options: Unpack[ReadOptions]) -> PaymentChangeList:
         """Read every change of a payment.
 
         Needs the scope `payments:read`.
         """
-        return cast("List", self._read(make_call(GET_PAYMENT_HISTORY, path={"payment_id": payment_id}), options))
+        return cast(
+            "PaymentChangeList", self._read(make_call(GET_PAYMENT_HISTORY, path={"payment_id": payment_id}), options)
+        )
 
-    def get_balances(self, **options: Unpack[ReadOptions]) -> List:
+    def get_balances(self, **options: Unpack[ReadOptions]) -> BalanceList:
         """Read balances by currency and account.
 
         Needs the scope `balances:read`.
         """
-        return cast("List", self._read(make_call(GET_BALANCES), options))
+        return cast("BalanceList", self._read(make_call(GET_BALANCES), options))
 
     def list_disputes(
         self,
         *,
         limit: int | None = None,
         cursor: str | None = None,
-        status: str | None = None,
+        status: Literal["opened", "evidence_due", "under_review", "won", "lost"] | None = None,
         **options: Unpack[ReadOptions],
-    ) -> List:
+    ) -> DisputeList:
         """List disputes, newest first.
 
         Needs the scope `payments:read`.
         """
         return cast(
-            "List",
+            "DisputeList",
             self._read(make_call(LIST_DISPUTES, query={"limit": limit, "cursor": cursor, "status": status}), options),
         )
 
@@ -361,9 +398,9 @@ class Calls(ABC):
         *,
         limit: int | None = None,
         cursor: str | None = None,
-        status: str | None = None,
+        status: Literal["opened", "evidence_due", "under_review", "won", "lost"] | None = None,
         **options: Unpack[ReadOptions],
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[Dispute]:
         """Yield every item of ``list_disputes``, from ``cursor`` on. A page is read when it is needed."""
         while True:
             page = self.list_disputes(limit=limit, cursor=cursor, status=status, **options)
@@ -379,19 +416,21 @@ class Calls(ABC):
         """
         return cast("Dispute", self._read(make_call(GET_DISPUTE, path={"dispute_id": dispute_id}), options))
 
-    def list_payment_disputes(self, payment_id: str, **options: Unpack[ReadOptions]) -> List:
+    def list_payment_disputes(self, payment_id: str, **options: Unpack[ReadOptions]) -> DisputeList:
         """Read all disputes of a payment.
 
         Needs the scope `payments:read`.
         """
-        return cast("List", self._read(make_call(LIST_PAYMENT_DISPUTES, path={"payment_id": payment_id}), options))
+        return cast(
+            "DisputeList", self._read(make_call(LIST_PAYMENT_DISPUTES, path={"payment_id": payment_id}), options)
+        )
 
-    def list_webhook_endpoints(self, **options: Unpack[ReadOptions]) -> List:
+    def list_webhook_endpoints(self, **options: Unpack[ReadOptions]) -> WebhookEndpointList:
         """List webhook endpoints, oldest first.
 
         Needs the scope `webhooks:read`.
         """
-        return cast("List", self._read(make_call(LIST_WEBHOOK_ENDPOINTS), options))
+        return cast("WebhookEndpointList", self._read(make_call(LIST_WEBHOOK_ENDPOINTS), options))
 
     def create_webhook_endpoint(
         self,
@@ -511,13 +550,13 @@ class Calls(ABC):
         cursor: str | None = None,
         status: Literal["pending", "delivered", "failed", "held", "canceled"] | None = None,
         **options: Unpack[ReadOptions],
-    ) -> List:
+    ) -> WebhookDeliverySummaryList:
         """List an endpoint's deliveries, newest event first.
 
         Needs the scope `webhooks:read`.
         """
         return cast(
-            "List",
+            "WebhookDeliverySummaryList",
             self._read(
                 make_call(
                     LIST_WEBHOOK_DELIVERIES,
@@ -536,7 +575,7 @@ class Calls(ABC):
         cursor: str | None = None,
         status: Literal["pending", "delivered", "failed", "held", "canceled"] | None = None,
         **options: Unpack[ReadOptions],
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[WebhookDeliverySummary]:
         """Yield every item of ``list_webhook_deliveries``, from ``cursor`` on. A page is read when it is needed."""
         while True:
             page = self.list_webhook_deliveries(endpoint_id, limit=limit, cursor=cursor, status=status, **options)

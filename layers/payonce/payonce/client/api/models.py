@@ -97,6 +97,39 @@ class Dispute(TypedDict):
     payment: Payment
 
 
+class PaymentChange(TypedDict):
+    """What the API calls PaymentChange."""
+
+    sequence: int
+    event_id: str
+    type: str
+    created_at_ms: int
+    data: Payment | Operation | Dispute
+    journal_entry: JournalEntry | None
+
+
+class JournalEntry(TypedDict):
+    """What the API calls JournalEntry."""
+
+    id: str
+    postings: list[Posting]
+
+
+class Posting(TypedDict):
+    """What the API calls Posting."""
+
+    account: str
+    amount_minor: int
+
+
+class Balance(TypedDict):
+    """What the API calls Balance."""
+
+    currency: str
+    account: str
+    balance_minor: int
+
+
 class WebhookKey(TypedDict):
     """What the API calls WebhookKey."""
 
@@ -116,7 +149,7 @@ class WebhookEndpoint(TypedDict):
     description: str
     event_types: list[str]
     status: Literal["enabled", "disabled"]
-    disabled_reason: Literal["merchant", "gone", "failing", None]
+    disabled_reason: Literal["merchant", "gone", "failing"] | None
     disabled_at_ms: int | None
     keys: list[WebhookKey]
     created_at_ms: int
@@ -133,7 +166,7 @@ class WebhookEndpointHealth(TypedDict):
     description: str
     event_types: list[str]
     status: Literal["enabled", "disabled"]
-    disabled_reason: Literal["merchant", "gone", "failing", None]
+    disabled_reason: Literal["merchant", "gone", "failing"] | None
     disabled_at_ms: int | None
     keys: list[WebhookKey]
     created_at_ms: int
@@ -159,7 +192,7 @@ class NewWebhookEndpoint(TypedDict):
     description: str
     event_types: list[str]
     status: Literal["enabled", "disabled"]
-    disabled_reason: Literal["merchant", "gone", "failing", None]
+    disabled_reason: Literal["merchant", "gone", "failing"] | None
     disabled_at_ms: int | None
     keys: list[WebhookKey]
     created_at_ms: int
@@ -193,18 +226,20 @@ class WebhookAttempt(TypedDict):
     latency_ms: int
     status: int | None
     response_excerpt: str | None
-    error: Literal[
-        "address_refused",
-        "name_not_resolved",
-        "connection_failed",
-        "tls_failed",
-        "timed_out",
-        "connection_lost",
-        "answer_malformed",
-        "url_refused",
-        "signing_failed",
-        None,
-    ]
+    error: (
+        Literal[
+            "address_refused",
+            "name_not_resolved",
+            "connection_failed",
+            "tls_failed",
+            "timed_out",
+            "connection_lost",
+            "answer_malformed",
+            "url_refused",
+            "signing_failed",
+        ]
+        | None
+    )
     detail: str | None
 
 
@@ -257,17 +292,6 @@ class WebhookReplay(TypedDict):
     updated_at_ms: int
 
 
-class Event(TypedDict):
-    """What the API calls Event."""
-
-    id: str
-    type: str
-    api_version: str
-    created_at_ms: int
-    sequence: int
-    data: Any
-
-
 class EventList(TypedDict):
     """What the API calls EventList."""
 
@@ -300,30 +324,6 @@ class IdempotencyRecordList(TypedDict):
 
     object: Literal["list"]
     data: list[IdempotencyRecord]
-
-
-class Problem(TypedDict):
-    """What the API calls Problem."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    retryable: bool
-    documentation: NotRequired[str]
-
-
-class GatewayMessage(TypedDict):
-    message: "NotRequired[str | None]"
-    Message: "NotRequired[str | None]"
-
-
-class List(TypedDict):
-    """What the API calls List."""
-
-    object: Literal["list"]
-    data: list[dict[str, Any]]
-    next_cursor: NotRequired[str | None]
 
 
 class BreakWhy(TypedDict):
@@ -417,7 +417,7 @@ class CorrectionNext(TypedDict):
 
     step: Literal["check", "approval", "execution", "resolution", "proof", "run", "resume", "person"]
     text: str
-    held_by: Literal["kill_switch", "policy_unreadable", None]
+    held_by: Literal["kill_switch", "policy_unreadable"] | None
 
 
 CorrectionLinks = TypedDict(
@@ -547,3 +547,498 @@ class MatchList(TypedDict):
 
     object: Literal["list"]
     data: list[Match]
+
+
+class PaymentList(TypedDict):
+    """What the API calls PaymentList."""
+
+    object: Literal["list"]
+    data: list[Payment]
+    next_cursor: NotRequired[str | None]
+
+
+class PaymentChangeList(TypedDict):
+    """What the API calls PaymentChangeList."""
+
+    object: Literal["list"]
+    data: list[PaymentChange]
+    next_cursor: NotRequired[str | None]
+
+
+class BalanceList(TypedDict):
+    """What the API calls BalanceList."""
+
+    object: Literal["list"]
+    data: list[Balance]
+    next_cursor: NotRequired[str | None]
+
+
+class DisputeList(TypedDict):
+    """What the API calls DisputeList."""
+
+    object: Literal["list"]
+    data: list[Dispute]
+    next_cursor: NotRequired[str | None]
+
+
+class WebhookEndpointList(TypedDict):
+    """What the API calls WebhookEndpointList."""
+
+    object: Literal["list"]
+    data: list[WebhookEndpoint]
+    next_cursor: NotRequired[str | None]
+
+
+class WebhookDeliverySummaryList(TypedDict):
+    """What the API calls WebhookDeliverySummaryList."""
+
+    object: Literal["list"]
+    data: list[WebhookDeliverySummary]
+    next_cursor: NotRequired[str | None]
+
+
+class OperationEvent(TypedDict):
+    """An event with such `data`."""
+
+    id: str
+    type: Literal[
+        "capture.declined",
+        "capture.failed",
+        "capture.in_doubt",
+        "capture.processing",
+        "capture.succeeded",
+        "capture.succeeded_in_part",
+        "refund.declined",
+        "refund.failed",
+        "refund.in_doubt",
+        "refund.processing",
+        "refund.succeeded",
+        "refund.succeeded_in_part",
+        "void.declined",
+        "void.failed",
+        "void.in_doubt",
+        "void.processing",
+        "void.succeeded",
+        "void.succeeded_in_part",
+    ]
+    api_version: str
+    created_at_ms: int
+    sequence: int
+    data: Operation
+
+
+class DisputeEvent(TypedDict):
+    """An event with such `data`."""
+
+    id: str
+    type: Literal["dispute.evidence_due", "dispute.lost", "dispute.opened", "dispute.under_review", "dispute.won"]
+    api_version: str
+    created_at_ms: int
+    sequence: int
+    data: Dispute
+
+
+class PaymentEvent(TypedDict):
+    """An event with such `data`."""
+
+    id: str
+    type: Literal[
+        "payment.authorized",
+        "payment.captured",
+        "payment.captured_at_gateway",
+        "payment.captured_at_gateway_in_part",
+        "payment.declined",
+        "payment.expired",
+        "payment.failed",
+        "payment.in_doubt",
+        "payment.processing",
+        "payment.refunded_at_gateway",
+        "payment.refunded_at_gateway_in_part",
+        "payment.requires_action",
+        "payment.reversed",
+        "payment.reversed_in_part",
+        "payment.voided_at_gateway",
+    ]
+    api_version: str
+    created_at_ms: int
+    sequence: int
+    data: Payment
+
+
+class WebhookEndpointEvent(TypedDict):
+    """An event with such `data`."""
+
+    id: str
+    type: Literal[
+        "webhook_endpoint.created",
+        "webhook_endpoint.deleted",
+        "webhook_endpoint.disabled",
+        "webhook_endpoint.enabled",
+        "webhook_endpoint.key_rotated",
+        "webhook_endpoint.test",
+        "webhook_endpoint.updated",
+    ]
+    api_version: str
+    created_at_ms: int
+    sequence: int
+    data: WebhookEndpoint
+
+
+class CustomEvent(TypedDict):
+    """An event that the operator's own systems send through payonce; its `data` is theirs."""
+
+    id: str
+    type: str
+    api_version: str
+    created_at_ms: int
+    sequence: int
+    data: dict[str, Any]
+
+
+type Event = OperationEvent | DisputeEvent | PaymentEvent | WebhookEndpointEvent | CustomEvent
+
+
+class FieldError(TypedDict):
+    """What the API calls FieldError."""
+
+    pointer: str
+    detail: str
+
+
+class AmountExceedsAvailableProblem(TypedDict):
+    """The amount exceeds what is left. What to do: docs/problems.md#amount-exceeds-available"""
+
+    type: Literal["urn:payonce:problem:amount-exceeds-available"]
+    title: Literal["The amount exceeds what is left"]
+    status: Literal[409]
+    detail: str
+    retryable: Literal[False]
+    documentation: NotRequired[str]
+    resource: NotRequired[str]
+    available_minor: int
+
+
+class BodyTooLargeProblem(TypedDict):
+    """The body is too large. What to do: docs/problems.md#body-too-large"""
+
+    type: Literal["urn:payonce:problem:body-too-large"]
+    title: Literal["The body is too large"]
+    status: Literal[413]
+    detail: str
+    retryable: Literal[False]
+    documentation: NotRequired[str]
+
+
+class CardNumberRefusedProblem(TypedDict):
+    """Card numbers are refused. What to do: docs/problems.md#card-number-refused"""
+
+    type: Literal["urn:payonce:problem:card-number-refused"]
+    title: Literal["Card numbers are refused"]
+    status: Literal[400]
+    detail: str
+    retryable: Literal[False]
+    documentation: NotRequired[str]
+
+
+class CorrectionStateProblem(TypedDict):
+    """The correction can't be decided like this. What to do: docs/problems.md#correction-state"""
+
+    type: Literal["urn:payonce:problem:correction-state"]
+    title: Literal["The correction can't be decided like this"]
+    status: Literal[409]
+    detail: str
+    retryable: Literal[False]
+    documentation: NotRequired[str]
+
+
+class DeclinedProblem(TypedDict):
+    """The payment was declined. What to do: docs/problems.md#declined"""
+
+    type: Literal["urn:payonce:problem:declined"]
+    title: Literal["The payment was declined"]
+    status: Literal[402]
+    detail: str
+    retryable: Literal[False]
+    documentation: NotRequired[str]
+    payment: NotRequired[Payment]
+    operation: NotRequired[Operation]
+    code: str
+
+
+class DeliveryStateProblem(TypedDict):
+    """The delivery's state does not allow this. What to do: docs/problems.md#delivery-state"""
+
+    type: Literal["urn:payonce:problem:delivery-state"]
+    title: Literal["The delivery's state does not allow this"]
+    status: Literal[409]
+    detail: str
+    retryable: Literal[False]
+    documentation: NotRequired[str]
+    resource: NotRequired[str]
+    delivery_status: Literal["pending", "delivered", "failed", "held", "canceled"]
+
+
+class EndpointLimitProblem(TypedDict):
+    """There are too many webhook endpoints. What to do: docs/problems.md#endpoint-limit"""
+
+    type: Literal["urn:payonce:problem:endpoint-limit"]
+    title: Literal["There are too many webhook endpoints"]
+    status: Literal[409]
+    detail: str
+    retryable: Literal[False]
+    documentation: NotRequired[str]
+
+
+class EndpointStateProblem(TypedDict):
+    """The endpoint's state does not allow this. What to do: docs/problems.md#endpoint-state"""
+
+    type: Literal["urn:payonce:problem:endpoint-state"]
+    title: Literal["The endpoint's state does not allow this"]
+    status: Literal[409]
+    detail: str
+    retryable: Literal[False]
+    documentation: NotRequired[str]
+    resource: NotRequired[str]
+
+
+class ForbiddenProblem(TypedDict):
+    """The API key may not do this. What to do: docs/problems.md#forbidden"""
+
+    type: Literal["urn:payonce:problem:forbidden"]
+    title: Literal["The API key may not do this"]
+    status: Literal[403]
+    detail: str
+    retryable: Literal[False]
+    documentation: NotRequired[str]
+
+
+class GatewayEventRefusedProblem(TypedDict):
+    """The gateway's event was not accepted. What to do: docs/problems.md#gateway-event-refused"""
+
+    type: Literal["urn:payonce:problem:gateway-event-refused"]
+    title: Literal["The gateway's event was not accepted"]
+    status: Literal[400]
+    detail: str
+    retryable: Literal[False]
+    documentation: NotRequired[str]
+
+
+class GatewayUnavailableProblem(TypedDict):
+    """No gateway is available. What to do: docs/problems.md#gateway-unavailable"""
+
+    type: Literal["urn:payonce:problem:gateway-unavailable"]
+    title: Literal["No gateway is available"]
+    status: Literal[503]
+    detail: str
+    retryable: Literal[True]
+    documentation: NotRequired[str]
+
+
+class InternalProblem(TypedDict):
+    """Something went wrong on our side. What to do: docs/problems.md#internal"""
+
+    type: Literal["urn:payonce:problem:internal"]
+    title: Literal["Something went wrong on our side"]
+    status: Literal[500]
+    detail: str
+    retryable: Literal[True]
+    documentation: NotRequired[str]
+    request_id: NotRequired[str]
+
+
+class InvalidRequestProblem(TypedDict):
+    """The request is not valid. What to do: docs/problems.md#invalid-request"""
+
+    type: Literal["urn:payonce:problem:invalid-request"]
+    title: Literal["The request is not valid"]
+    status: Literal[400]
+    detail: str
+    retryable: Literal[False]
+    documentation: NotRequired[str]
+    errors: NotRequired[list[FieldError]]
+
+
+class KeyExpiredProblem(TypedDict):
+    """The idempotency key has expired. What to do: docs/problems.md#key-expired"""
+
+    type: Literal["urn:payonce:problem:key-expired"]
+    title: Literal["The idempotency key has expired"]
+    status: Literal[409]
+    detail: str
+    retryable: Literal[False]
+    documentation: NotRequired[str]
+    resource: NotRequired[str]
+
+
+class KeyInProgressProblem(TypedDict):
+    """The request is still in progress. What to do: docs/problems.md#key-in-progress"""
+
+    type: Literal["urn:payonce:problem:key-in-progress"]
+    title: Literal["The request is still in progress"]
+    status: Literal[409]
+    detail: str
+    retryable: Literal[True]
+    documentation: NotRequired[str]
+
+
+class KeyMalformedProblem(TypedDict):
+    """The idempotency key is malformed. What to do: docs/problems.md#key-malformed"""
+
+    type: Literal["urn:payonce:problem:key-malformed"]
+    title: Literal["The idempotency key is malformed"]
+    status: Literal[400]
+    detail: str
+    retryable: Literal[False]
+    documentation: NotRequired[str]
+
+
+class KeyMissingProblem(TypedDict):
+    """An idempotency key is required. What to do: docs/problems.md#key-missing"""
+
+    type: Literal["urn:payonce:problem:key-missing"]
+    title: Literal["An idempotency key is required"]
+    status: Literal[400]
+    detail: str
+    retryable: Literal[False]
+    documentation: NotRequired[str]
+
+
+class KeyReusedProblem(TypedDict):
+    """The idempotency key belongs to a different request. What to do: docs/problems.md#key-reused"""
+
+    type: Literal["urn:payonce:problem:key-reused"]
+    title: Literal["The idempotency key belongs to a different request"]
+    status: Literal[422]
+    detail: str
+    retryable: Literal[False]
+    documentation: NotRequired[str]
+    resource: NotRequired[str]
+
+
+class MatchConflictProblem(TypedDict):
+    """The rows can't be matched like this. What to do: docs/problems.md#match-conflict"""
+
+    type: Literal["urn:payonce:problem:match-conflict"]
+    title: Literal["The rows can't be matched like this"]
+    status: Literal[409]
+    detail: str
+    retryable: Literal[False]
+    documentation: NotRequired[str]
+
+
+class NotExecutedProblem(TypedDict):
+    """The gateway did not execute the operation. What to do: docs/problems.md#not-executed"""
+
+    type: Literal["urn:payonce:problem:not-executed"]
+    title: Literal["The gateway did not execute the operation"]
+    status: Literal[402]
+    detail: str
+    retryable: Literal[False]
+    documentation: NotRequired[str]
+    payment: NotRequired[Payment]
+    operation: NotRequired[Operation]
+
+
+class NotFoundProblem(TypedDict):
+    """There is no such resource. What to do: docs/problems.md#not-found"""
+
+    type: Literal["urn:payonce:problem:not-found"]
+    title: Literal["There is no such resource"]
+    status: Literal[404]
+    detail: str
+    retryable: Literal[False]
+    documentation: NotRequired[str]
+
+
+class OutcomeUnknownProblem(TypedDict):
+    """It may have been executed, or may be yet. What to do: docs/problems.md#outcome-unknown"""
+
+    type: Literal["urn:payonce:problem:outcome-unknown"]
+    title: Literal["It may have been executed, or may be yet"]
+    status: Literal[502, 504]
+    detail: str
+    retryable: Literal[True]
+    documentation: NotRequired[str]
+
+
+class PaymentStateProblem(TypedDict):
+    """The payment's state does not allow this. What to do: docs/problems.md#payment-state"""
+
+    type: Literal["urn:payonce:problem:payment-state"]
+    title: Literal["The payment's state does not allow this"]
+    status: Literal[409]
+    detail: str
+    retryable: Literal[False]
+    documentation: NotRequired[str]
+    resource: NotRequired[str]
+    payment_status: Literal[
+        "in_doubt",
+        "requires_action",
+        "processing",
+        "authorized",
+        "partially_captured",
+        "captured",
+        "partially_refunded",
+        "refunded",
+        "voided",
+        "declined",
+        "failed",
+        "expired",
+        "reversed",
+    ]
+    operation: NotRequired[Operation]
+
+
+class ResponseNotStorableProblem(TypedDict):
+    """The response could not be stored. What to do: docs/problems.md#response-not-storable"""
+
+    type: Literal["urn:payonce:problem:response-not-storable"]
+    title: Literal["The response could not be stored"]
+    status: Literal[400]
+    detail: str
+    retryable: Literal[False]
+    documentation: NotRequired[str]
+
+
+class SelfApprovalProblem(TypedDict):
+    """A second person has to decide. What to do: docs/problems.md#self-approval"""
+
+    type: Literal["urn:payonce:problem:self-approval"]
+    title: Literal["A second person has to decide"]
+    status: Literal[403]
+    detail: str
+    retryable: Literal[False]
+    documentation: NotRequired[str]
+
+
+class StoreUnavailableProblem(TypedDict):
+    """Storage is not available. What to do: docs/problems.md#store-unavailable"""
+
+    type: Literal["urn:payonce:problem:store-unavailable"]
+    title: Literal["Storage is not available"]
+    status: Literal[503]
+    detail: str
+    retryable: Literal[True]
+    documentation: NotRequired[str]
+
+
+class ThrottledProblem(TypedDict):
+    """Too many requests. What to do: docs/problems.md#throttled"""
+
+    type: Literal["urn:payonce:problem:throttled"]
+    title: Literal["Too many requests"]
+    status: Literal[429]
+    detail: str
+    retryable: Literal[True]
+    documentation: NotRequired[str]
+
+
+class UnauthenticatedProblem(TypedDict):
+    """The API key is missing or not known. What to do: docs/problems.md#unauthenticated"""
+
+    type: Literal["urn:payonce:problem:unauthenticated"]
+    title: Literal["The API key is missing or not known"]
+    status: Literal[401]
+    detail: str
+    retryable: Literal[False]
+    documentation: NotRequired[str]

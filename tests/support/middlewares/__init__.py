@@ -1,0 +1,1 @@
+"""One order service in each framework, behind its middleware, and the servers that run it."""

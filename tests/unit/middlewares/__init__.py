@@ -1,0 +1,1 @@
+"""Middlewares called directly, with records in memory."""
