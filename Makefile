@@ -60,6 +60,7 @@ lint: setup ## ruff, mypy, dependency rule, template and security checks
 	$(PY) -m bandit -q -r layers/payonce functions -ll -s B608 # ruff's S608 looks at the same, line by line
 	$(PY) -m tools.openapi --check
 	$(PY) tools/client_calls.py --check
+	$(PY) -m tools.command_page --check
 	$(PY) tools/bank_acceptance.py --check
 
 security: setup .venv-security/.ready ## Checkov on the template, bandit, licences of every locked package, bills of materials in .local/sbom

@@ -120,7 +120,7 @@ def _up(cloud: LocalCloud) -> None:
     stack = cloud.deploy(routing_mode="shadow", routing=ROUTING)
     print(f"API       {stack.api_url}\nbank      {stack.bank.url}\nreceiver  {stack.receiver.url}")
     print(stack.how_to_operate())
-    print(f"stop with: {_down(cloud.ports.cloud)}")
+    print(f"stop with: payonce down, or {_down(cloud.ports.cloud)}")
 
 
 def main(arguments: Sequence[str]) -> int:

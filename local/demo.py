@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from collections import Counter
@@ -116,7 +117,7 @@ def demonstrate(cloud: LocalCloud) -> None:
     stack = deploy(cloud)
     # Only the last shop is routed: the others demonstrate a single bank.
     merchant_id, api_key = stack.create_merchant("Demo shop", gateway="sandbox_bank", holder="ann")
-    console.print(f"created merchant {merchant_id} (payonce create-merchant)")
+    console.print(f"created merchant {merchant_id} (payonce merchants create)")
     shop = Shop(stack.api_url, api_key, urllib3.PoolManager(maxsize=BURST, retries=False))
     walk(stack, shop)
     books(stack, shop)
@@ -129,18 +130,25 @@ def demonstrate(cloud: LocalCloud) -> None:
     pool = urllib3.PoolManager(maxsize=MAX_WAITING, retries=False)
     show_routing(stack, replace(shop, api_key=stack.create_merchant("Routed shop")[1], pool=pool), console)
     console.rule("go on by hand")
-    console.print(
-        f"export API={stack.api_url} KEY={api_key}\n"
-        "curl -i $API/payments -H \"Authorization: Bearer $KEY\" -H 'Content-Type: application/json' \\\n"
-        "  -H 'X-Idempotency-Key: my-first-payment-01' \\\n"
-        '  -d \'{"amount_minor": 1050, "currency": "EUR", "payment_method": "pm_sandbox_visa"}\'\n'
-        'curl $API/payments -H "Authorization: Bearer $KEY"\n'
-        f"curl {stack.bank.url}/books              # what the bank really booked\n"
-        f"curl '{stack.receiver.url}/_received'        # what the webhook receiver was sent\n"
-        f'curl $API{endpoint}/deliveries -H "Authorization: Bearer $KEY"\n'
-        f"{stack.how_to_operate()}\n"
-        "make down                                     # stop everything",
-        soft_wrap=True,
-        markup=False,
-        highlight=False,
+    console.print(to_go_on(stack, api_key, endpoint), soft_wrap=True, markup=False, highlight=False)
+
+
+def to_go_on(stack: Stack, api_key: str, endpoint: str) -> str:
+    """Return the shell lines with which a person goes on. They have no comments, which zsh would take for words."""
+    authorization = '-H "Authorization: Bearer $PAYONCE_API_KEY"'
+    body = json.dumps({"amount_minor": 1050, "currency": "EUR", "payment_method": "pm_sandbox_visa"})
+    return "\n".join(
+        (
+            stack.how_to_operate(),
+            f"export API={stack.api_url} PAYONCE_API_KEY={api_key}",
+            "payonce pay 1050 EUR --reference my-first-payment",
+            "payonce events tail --no-follow",
+            f"curl -i $API/payments {authorization} -H 'Content-Type: application/json' "
+            f"-H 'X-Idempotency-Key: my-first-payment-01' -d '{body}'",
+            f"curl $API/payments {authorization}",
+            f"curl {stack.bank.url}/books",
+            f"curl '{stack.receiver.url}/_received'",
+            f"curl $API{endpoint}/deliveries {authorization}",
+            "payonce down",
+        )
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -114,13 +115,13 @@ class Stack:
     ) -> tuple[str, str]:
         """Create a merchant with the operator's command; return (merchant id, API key)."""
         words = self.operator(
-            "create-merchant", name, "--gateway", gateway, "--holder", holder, *_scoped(scopes)
+            "merchants", "create", name, "--gateway", gateway, "--holder", holder, *_scoped(scopes)
         ).stdout.split()
         return words[1], words[5]
 
     def create_key(self, merchant_id: str, *, scopes: Sequence[str] = (), holder: str = "") -> str:
         """Create a further API key of the merchant with the operator's command; return it."""
-        return self.operator("create-key", merchant_id, "--holder", holder, *_scoped(scopes)).stdout.split()[5]
+        return self.operator("keys", "create", merchant_id, "--holder", holder, *_scoped(scopes)).stdout.split()[5]
 
     def operator(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run the operator's command with the stack's tables. Raises ``CalledProcessError`` with ``check``."""
@@ -135,9 +136,12 @@ class Stack:
         )
 
     def how_to_operate(self) -> str:
-        """Return the shell lines with which a person operates the stack."""
-        exports = " ".join(f"{name}={value}" for name, value in self.operator_environment().items())
-        return f"export {exports}\n.venv/bin/payonce routing show       # the operator's command"
+        """Return the shell lines with which a person operates the stack, from any folder."""
+        commands = shlex.quote(str(REPOSITORY / ".venv" / "bin"))
+        port = self.endpoint_url.rpartition(":")[2]
+        usual = port == str(PORT_VARIABLES["PAYONCE_CLOUD_PORT"])
+        exports = f"PAYONCE_STACK={STACK_NAME}{'' if usual else f' PAYONCE_CLOUD_PORT={port}'}"
+        return f'export PATH={commands}:"$PATH" {exports}\npayonce status\npayonce routing show'
 
     def operator_environment(self) -> dict[str, str]:
         """Return the environment with which the operator's command uses the local cloud instead of AWS."""

@@ -37,7 +37,7 @@ def report(stack: Stack) -> None:
 def key_of(stack: Stack, merchant_id: str, holder: str) -> tuple[str, Client]:
     """Return the principal of a further key of the person, and a client with it."""
     scopes = [word for scope in APPROVER for word in ("--scope", scope)]
-    words = stack.operator("create-key", merchant_id, "--holder", holder, *scopes).stdout.split()
+    words = stack.operator("keys", "create", merchant_id, "--holder", holder, *scopes).stdout.split()
     return f"{words[3]}/{holder}", Client(stack, words[5])
 
 

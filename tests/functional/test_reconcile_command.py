@@ -294,7 +294,7 @@ def test_a_missing_package_is_said_before_anything_is_read(package: str, folder:
     """Fails when a package is first asked for after the run, and is a traceback then."""
     code = f"import sys; sys.modules[{package!r}] = None; from payonce.cli import main; sys.exit(main.main())"
     done = reconcile(folder, *ORDER, "--report", "r.html", python=("-c", code))
-    assert done.returncode == 2
+    assert done.returncode == 3
     assert "pip install 'payonce[reconcile]'" in done.stderr
     assert package in done.stderr
     assert "Traceback" not in done.stderr

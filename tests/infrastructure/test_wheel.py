@@ -178,7 +178,7 @@ def test_the_packages_are_those_of_the_layers_and_lock_files() -> None:
 def test_the_lambda_layer_has_the_package_and_nothing_generated(tmp_path: Path) -> None:
     """Fails when the layer brings what no function runs, or what Python has compiled for us here.
 
-    No function runs the rules for Spark, the gateway author's kit, and the API's client.
+    No function runs the rules for Spark, the gateway author's kit, the API's client and the shells' completions.
 
     Each module has its bytecode, which Python takes without a look at the source. Fails when a cold start compiles.
     """
@@ -188,7 +188,7 @@ def test_the_lambda_layer_has_the_package_and_nothing_generated(tmp_path: Path) 
     run(*make, f"ARTIFACTS_DIR={tmp_path}", cwd=tmp_path)
     copied = {path.relative_to(tmp_path / "python") for path in tmp_path.rglob("*") if path.is_file()}
     compiled = {path for path in copied if path.suffix == ".pyc"}
-    not_run = ("payonce/gateways/check/", "payonce/client/")
+    not_run = ("payonce/gateways/check/", "payonce/client/", "payonce/cli/completions/")
     run_by_functions = {name for name in data_files() if not name.startswith(not_run)}
     assert {path.as_posix() for path in copied - compiled} == run_by_functions
     sources = {path for path in copied if path.suffix == ".py"}

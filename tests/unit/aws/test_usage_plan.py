@@ -15,6 +15,7 @@ from botocore.stub import Stubber
 
 from payonce.aws.usage_plan import UsagePlan
 from payonce.cli import main as cli
+from payonce.cli import merchants
 from payonce.domain.errors import NotFound, StoreUnavailable
 from payonce.entrypoints.authorizer import authorize
 from tests.support.aws import REGION
@@ -109,7 +110,7 @@ def command(
     """Run the operator's command with the stack's usage plan, and return what it wrote."""
     monkeypatch.setitem(os.environ, "PAYONCE_USAGE_PLAN_ID", PLAN)
     monkeypatch.setitem(os.environ, "PAYONCE_MERCHANTS_TABLE", "m")
-    monkeypatch.setattr(cli, "Application", lambda _: application)
+    monkeypatch.setattr(merchants, "application_of", lambda *_: application)
     monkeypatch.setattr(boto3, "client", lambda name, **_: {"apigateway": gateway}[name])
 
     def run(*arguments: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -54,9 +55,9 @@ def started(application: Application) -> list[tuple[str, int]]:
 def test_what_awaits_approval_is_listed_and_shown_with_what_comes_next(application: Application, run: Any) -> None:
     a_proposal(application)
     code, out, _ = run("list")
-    assert (code, out.count(ID), "1050 EUR" in out, "next: corrections show" in out) == (0, 1, True, True)
+    assert (code, out.count(ID), "1050 EUR" in out, "next: payonce corrections show" in out) == (0, 1, True, True)
     code, out, _ = run("show", ID)
-    assert f"corrections approve {ID} --version 1 --operator NAME" in out
+    assert f"payonce corrections approve {ID} --version 1 --operator NAME" in out
     assert "somebody else than reconciliation" in out
     assert run("list", "--status", "approved")[1] == "no correction is approved\n"
 
@@ -75,8 +76,10 @@ def test_who_proposed_can_not_approve_under_the_same_name(application: Applicati
         code, out, _ = run("approve", ID, "--version", "2", "--operator", "bob")
         assert (code, "approved" in out, "workflow goes on" in out) == (0, True, True)
     assert stored(application).decided_by == "operator:bob"
+    code, out, _ = run("approve", ID, "--version", "2", "--operator", "bob", "--json")
+    assert json.loads(out)["decided_by"] == "operator:bob"
     assert isinstance(application.workflows, MemoryWorkflows)
-    assert application.workflows.woken == ["token-of-the-workflow"] * 2
+    assert application.workflows.woken == ["token-of-the-workflow"] * 3
 
 
 def test_nobody_is_no_operator(application: Application, run: Any) -> None:
@@ -87,10 +90,12 @@ def test_nobody_is_no_operator(application: Application, run: Any) -> None:
 
 def test_what_was_rejected_is_begun_anew_by_people_alone(application: Application, run: Any) -> None:
     a_proposal(application)
-    code, out, _ = run("reject", ID, "--version", "1", "--operator", "bob")
-    assert (code, "resume" in out) == (0, True)
-    code, out, _ = run("resume", ID)
+    code, out, _ = run("reject", ID, "--version", "1", "--operator", "bob", "--json")
+    rejected = json.loads(out)
+    assert (code, rejected["status"], "resume" in rejected["next"]) == (0, "rejected", True)
+    code, out, _ = run("resume", ID, "--json")
     assert (code, started(application)) == (0, [(ID, 2)])
+    assert json.loads(out) == {"break_id": ID, "attempt": 2, "started": True}
 
 
 def test_a_workflow_that_failed_is_started_again_under_another_name(application: Application, run: Any) -> None:
@@ -143,7 +148,7 @@ def test_what_failed_and_the_rest_of_what_was_given_back_in_part_are_resumed(
 
 def test_what_the_gateway_declined_is_resumed_by_people(application: Application, run: Any) -> None:
     a_proposal(application, status=CorrectionStatus.FAILED, outcome="declined")
-    assert f"corrections resume {ID} begins attempt 2" in run("show", ID)[1]
+    assert f"payonce corrections resume {ID} begins attempt 2" in run("show", ID)[1]
     assert (run("resume", ID)[0], started(application)) == (0, [(ID, 2)])
 
 

@@ -64,6 +64,12 @@ def test_an_account_is_set_listed_rotated_removed_and_forgotten(
     assert f"key {fingerprint_of(f'{MARKED}-2')}" in listed
     assert "version 2" in listed
     assert "in use" in listed
+    assert run(monkeypatch, "list", *where, "--json") == 0
+    document = capsys.readouterr().out
+    [account] = json.loads(document)["data"]
+    assert (account["account"], account["in_use"], account["version"]) == ("a", True, 2)
+    assert "sealed" not in document
+    listed += document
     assert run(monkeypatch, "remove", *where, *OPERATOR) == 0
     assert run(monkeypatch, "list", *where) == 0
     assert "new payments go to the platform's account" in capsys.readouterr().out

@@ -53,6 +53,11 @@ def test_what_is_about_nothing_we_know_is_listed_with_its_reason(stage: Stage, r
     assert "what it names is not stored" in out
     assert "evt_applied" not in out
     assert run("list", "--state", "failed")[1:] == ("", "0 events\n")
+    assert {one["notice"]["notice_id"] for one in json.loads(run("list", "--json")[1])["data"]} == {
+        "evt_payout",
+        "evt_nobody",
+    }
+    assert json.loads(run("show", "bank", "evt_nobody", "--json")[1])["state"] == "unknown"
     assert run("list", "--gateway", "stripe")[1:] == ("", "0 events\n")
 
 
@@ -84,6 +89,7 @@ def test_an_event_is_applied_again(stage: Stage, run: Run, monkeypatch: pytest.M
     assert (code, "PAYONCE_GATEWAY_EVENT_QUEUE_URL" in err) == (2, True)
     object.__setattr__(stage.application.settings, "notice_queue_url", "https://queue.example/1")
     assert run("retry", "bank", "evt_1")[:2] == (0, "evt_1 is queued\n")
+    assert json.loads(run("retry", "bank", "evt_1", "--json")[1]) == {"event": "evt_1", "queued": True}
     assert json.loads(sent[0].body) == {"notice_key": "bank#evt_1", "tries": 0}
 
 

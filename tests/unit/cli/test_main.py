@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from payonce.cli import audit, breaks, keys
+from payonce.cli import audit, breaks, idempotency_keys
 from payonce.cli import main as cli
 from payonce.cli.support import shown, time_of
 from payonce.idempotency.audit import AuditEntry, Transition
@@ -35,7 +35,7 @@ EXPORT = ("audit", "export", "--audit-table", "a")
 @pytest.fixture
 def run(application: Application, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
     """Run a command on the application in memory; return (exit code, standard output, standard error)."""
-    for module in (keys, audit, breaks):
+    for module in (idempotency_keys, audit, breaks):
         monkeypatch.setattr(module, "application_of", lambda *_: application)
 
     def command(*arguments: str) -> tuple[int, str, str]:
@@ -142,9 +142,9 @@ def test_a_release_says_what_it_did_and_shows_in_the_history(application: Applic
     code, out, error = run(*release)
     assert (code, out) == (2, "")
     assert "--checked-at-gateway" in error
-    code, out, _ = run(*release, "--checked-at-gateway", "nothing")
+    code, out, _ = run(*release, "--checked-at-gateway", "nothing", "--json")
     assert code == 0
-    assert "released by ada" in out
+    assert json.loads(out) == {"released": True, "operator": "ada", "at_ms": application.clock.now_ms()}
     assert application.store.get(record_id("mer_1", "create_payment", KEY)) is None
     code, out, _ = run("key", "show", "--merchant", "mer_1", "--operation", "create_payment", KEY)
     assert "state          released" in out

@@ -320,6 +320,7 @@ def test_decisions_of_none_say_where_to_look(run: Any) -> None:
 
 
 def test_a_replay_says_the_same_bytes(application: Application, run: Any, document: ControlDocument) -> None:
+    assert json.loads(run("replay", str(document.epoch), "--json")[1])["same"] is True
     code, out, _ = run("replay", str(document.epoch))
     assert (code, out.startswith("the same bytes")) == (0, True)
 
@@ -422,6 +423,8 @@ def test_the_forecasts_are_explained_route_by_route(
     item = application.database.get(Table.ROUTING, record_key(application, document))
     assert item is not None
     forecasts = json.loads(unpacked(item["record"], 10**7))["forecasts"]
+    told = json.loads(run("explain", str(document.epoch), "--json")[1])
+    assert (told["epoch"], told["forecasts"].keys()) == (document.epoch, told["forecasts"].keys() - {""})
     code, out, _ = run("explain", str(document.epoch))
     lines = out.splitlines()
     head = next(number for number, line in enumerate(lines) if line.split()[:1] == ["gateway"])

@@ -33,7 +33,8 @@ def test_outputs_and_parameters_become_variables() -> None:
     """Fails when a name is not known, or what the caller has set is overwritten."""
     client = cloudformation({"PaymentsTableName": "p-1", "ApiUrl": "x"}, {"RoutingMode": "on", "LogRetentionDays": "1"})
     found = environment_of_stack("shop", {"PAYONCE_ROUTING_MODE": "off", "HOME": "/"}, client)
-    assert found == {"PAYONCE_PAYMENTS_TABLE": "p-1", "PAYONCE_ROUTING_MODE": "off", "HOME": "/"}
+    expected = {"PAYONCE_PAYMENTS_TABLE": "p-1", "PAYONCE_ROUTING_MODE": "off", "PAYONCE_API_URL": "x", "HOME": "/"}
+    assert found == expected
 
 
 def test_the_template_has_each_of_them() -> None:
@@ -56,7 +57,7 @@ def test_a_stack_that_can_not_be_read_is_said(monkeypatch: pytest.MonkeyPatch, c
         environment_of_stack("shop", {}, client)
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     monkeypatch.delenv("AWS_REGION")
-    assert cli.main(["--stack", "shop", "routing", "show"]) == 2
+    assert cli.main(["--stack", "shop", "routing", "show"]) == 3
     assert "AWS_REGION" in capsys.readouterr().err
 
 

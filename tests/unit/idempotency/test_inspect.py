@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payonce.cli import keys
+from payonce.cli import idempotency_keys
 from payonce.entrypoints.routes import KEYED_OPERATIONS
 from payonce.idempotency.audit import AuditEntry, ReleasedBy, Transition
 from payonce.idempotency.inspect import IdempotencyRecordView, KeyState, inspect_keys
@@ -218,7 +218,7 @@ def command(application: Application, monkeypatch: pytest.MonkeyPatch, capsys: p
     """Run the command on the application in memory; return (exit code, standard output, standard error)."""
     from payonce.cli import main as cli
 
-    monkeypatch.setattr(keys, "application_of", lambda *_: application)
+    monkeypatch.setattr(idempotency_keys, "application_of", lambda *_: application)
 
     def run(*arguments: str) -> tuple[int, str, str]:
         code = cli.main(arguments)
@@ -266,7 +266,7 @@ def view(state: KeyState, **changes: Any) -> IdempotencyRecordView:
     ],
 )
 def test_every_state_has_its_next_step(shown: IdempotencyRecordView, says: str) -> None:
-    assert says in keys.next_step(shown, 1_000)
+    assert says in idempotency_keys.next_step(shown, 1_000)
 
 
 @given(merchant=st.text("ab_#", min_size=1, max_size=5), operation=st.text("ab_", min_size=1, max_size=5))

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import sys
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from payonce.cli import matches
-from payonce.cli.support import add_table_options, application_of, audited_act, names_tables, shown
+from payonce.cli.break_views import document_of, line_of, show_lines
+from payonce.cli.output import Exit, listed, tell
+from payonce.cli.support import add_table_options, application_of, audited_act, names_tables
 from payonce.domain.errors import CorrectionStateConflict
 from payonce.domain.principals import operator_of
 from payonce.ports import Table
-from payonce.reconciliation.cases.case import CaseStatus, is_overdue
+from payonce.reconciliation.cases.case import CaseStatus
 from payonce.reconciliation.cases.case_items import Visibility
 from payonce.reconciliation.cases.case_store import CaseStore
 from payonce.reconciliation.cases.merchant import OPERATOR, break_path
 from payonce.reconciliation.cases.why import EXPLAINED
-from payonce.reconciliation.readers.values import neutralised
-from payonce.reconciliation.taxonomy import CLASSES, BreakClass
+from payonce.reconciliation.taxonomy import BreakClass
 
 if TYPE_CHECKING:
     import argparse
@@ -36,11 +37,22 @@ DEFAULT_LIMIT = 50
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the parsers of ``breaks``."""
-    breaks = commands.add_parser("breaks", help="list, read, comment on and assign what reconciliation found")
+    breaks = commands.add_parser("breaks")
     actions = breaks.add_subparsers(dest="breaks_command", required=True)
     listing = actions.add_parser("list", help="list breaks, most urgent first")
-    listing.add_argument("--status", choices=[status.value for status in CaseStatus], default=CaseStatus.OPEN.value)
-    listing.add_argument("--class", dest="break_class", choices=[each.value for each in BreakClass])
+    listing.add_argument(
+        "--status",
+        choices=[status.value for status in CaseStatus],
+        default=CaseStatus.OPEN.value,
+        help=f"default: {CaseStatus.OPEN.value}",
+    )
+    listing.add_argument(
+        "--class",
+        dest="break_class",
+        metavar="CLASS",
+        choices=[each.value for each in BreakClass],
+        help="only this class, of docs/reconciliation.md",
+    )
     listing.add_argument("--merchant", help="only this merchant's")
     listing.add_argument("--limit", type=int, default=DEFAULT_LIMIT, help=f"at most so many (default {DEFAULT_LIMIT})")
     show = actions.add_parser("show", help="show one with its evidence, history and comments")
@@ -76,7 +88,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
         case "list":
             return _list(store, options, application.clock.now_ms())
         case "show":
-            return _show(application, store, options.break_id, explaining=explaining)
+            return _show(application, store, options, explaining=explaining)
         case "comment":
             return _comment(application, store, options)
         case "dismiss":
@@ -86,16 +98,13 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
 
 
 def _list(store: CaseStore, options: argparse.Namespace, now_ms: int) -> int:
-    listed = 0
-    for case in _chosen(store, options):
-        if listed == options.limit:
-            sys.stdout.write(f"there are more: --limit {2 * options.limit}\n")
-            break
-        sys.stdout.write(line_of(case, now_ms) + "\n")
-        listed += 1
-    if not listed:
-        sys.stdout.write(f"no break is {options.status}\n")
-    return 0
+    found = list(islice(_chosen(store, options), options.limit + 1))
+    cases, more = found[: options.limit], len(found) > options.limit
+    text = "".join(f"{line_of(case, now_ms)}\n" for case in cases)
+    text += f"there are more: --limit {2 * options.limit}\n" if more else ""
+    document = listed((document_of(case, now_ms) for case in cases), has_more=more)
+    tell(options, document, text or f"no break is {options.status}")
+    return Exit.DONE
 
 
 def _chosen(store: CaseStore, options: argparse.Namespace) -> Iterator[Case]:
@@ -106,56 +115,13 @@ def _chosen(store: CaseStore, options: argparse.Namespace) -> Iterator[Case]:
             yield case
 
 
-def line_of(case: Case, now_ms: int) -> str:
-    """Return the line of a case in the list."""
-    late = "overdue" if is_overdue(case, now_ms) else f"due {shown(case.due_at_ms)}"
-    severity = CLASSES[case.break_class].severity.value
-    return (
-        f"{case.break_id}  {severity:<8}  {case.break_class.value:<22}  {_money(case, case.open_minor):>16}  {late}  "
-        f"{case.assignee or '-'}"
-    )
-
-
-def amount_of(case: Case) -> str:
-    """Return the amount at stake in minor units and the part still open, or "-" for a break without an amount."""
-    if not case.corrected_minor:
-        return _money(case, case.amount_minor)
-    return f"{_money(case, case.amount_minor)}, {case.corrected_minor} given back, {case.open_minor} open"
-
-
-def _money(case: Case, amount_minor: int) -> str:
-    return f"{amount_minor} {case.currency}" if case.currency else "-"
-
-
-def _show(application: Application, store: CaseStore, break_id: str, *, explaining: bool) -> int:
-    case, now_ms = store.get(break_id), application.clock.now_ms()
-    rule = CLASSES[case.break_class]
-    lines = [
-        f"break      {case.break_id}",
-        f"class      {case.break_class.value}: {rule.meaning}",
-        f"severity   {rule.severity.value}{', overdue' if is_overdue(case, now_ms) else ''}",
-        f"status     {case.status.value}",
-        f"amount     {amount_of(case)} (minor units)",
-        f"about      {', '.join(case.subject)}",
-        f"merchant   {case.merchant_id or '-'}",
-        f"payment    {case.payment_id or '-'}",
-        f"why        {_why(application, case, explaining=explaining)}",
-        f"assignee   {_plain(case.assignee or '-')}; the merchant's: {_plain(case.merchant_assignee or '-')}",
-        f"occurred   {shown(case.occurred_at_ms)}",
-        f"opened     {shown(case.opened_at_ms)}, to be looked at by {shown(case.due_at_ms)}",
-        f"last seen  {shown(case.last_seen_at_ms)} by {case.last_seen_run_id}",
-        "evidence",
-        *(f"  {row.source.value:<10} {_fields(row.fields)}" for row in case.evidence),
-        "history",
-        *(
-            f"  {shown(e['at_ms'])}  {e['change']:<10} {e['by']} {_plain(e['note'] or '')}"
-            for e in store.history(break_id)
-        ),
-        "comments",
-        *(f"  {shown(c['at_ms'])}  {_comment_line(c)}" for c in store.comments(break_id)),
-    ]
-    sys.stdout.write("\n".join(line.rstrip() for line in lines) + "\n")
-    return 0
+def _show(application: Application, store: CaseStore, options: argparse.Namespace, *, explaining: bool) -> int:
+    case, now_ms = store.get(options.break_id), application.clock.now_ms()
+    why = _why(application, case, explaining=explaining)
+    history, comments = list(store.history(case.break_id)), list(store.comments(case.break_id))
+    document = {**document_of(case, now_ms), "explanation": why, "history": history, "comments": comments}
+    tell(options, document, "\n".join(line.rstrip() for line in show_lines(case, why, history, comments, now_ms)))
+    return Exit.DONE
 
 
 def _why(application: Application, case: Case, *, explaining: bool) -> str:
@@ -169,28 +135,13 @@ def _why(application: Application, case: Case, *, explaining: bool) -> str:
     return "-" if why is None else f"{why.reason.value}: {why.text}"
 
 
-def _comment_line(comment: Mapping[str, str]) -> str:
-    read_by = " (the merchant reads it)" if comment["visibility"] == Visibility.MERCHANT.value else ""
-    return f"{comment['by']}{read_by}: {_plain(comment['text'])}"
-
-
-def _fields(fields: Mapping[str, str | int | None]) -> str:
-    return " ".join(f"{name}={_plain(value)}" for name, value in fields.items() if value is not None)
-
-
-def _plain(value: str | int) -> str:
-    # A report's text is untrusted: it must neither control the terminal nor become a formula in a spreadsheet.
-    if isinstance(value, int):
-        return str(value)
-    return neutralised(value if value.isprintable() else ascii(value))
-
-
 def _assign(application: Application, store: CaseStore, options: argparse.Namespace) -> int:
     assignee = options.assignee or None
     acts = _Acts(application, store, options, f"to {assignee or 'nobody'}")
     case = store.assign(options.break_id, assignee, by=acts.by, at_ms=acts.at_ms, beside=acts.audited())
-    sys.stdout.write(f"assigned to {case.assignee or 'nobody'}\n")
-    return 0
+    document = {"break_id": case.break_id, "assignee": case.assignee}
+    tell(options, document, f"assigned to {case.assignee or 'nobody'}")
+    return Exit.DONE
 
 
 def _dismiss(application: Application, store: CaseStore, options: argparse.Namespace) -> int:
@@ -202,24 +153,25 @@ def _dismiss(application: Application, store: CaseStore, options: argparse.Names
         note = f"dismiss: {refused.detail}"
         store.refused(options.break_id, by=acts.by, at_ms=acts.at_ms, note=note, beside=refusal)
         raise
-    sys.stdout.write("dismissed: no run will open it again\n")
-    return 0
+    tell(options, {"break_id": options.break_id, "dismissed": True}, "dismissed: no run will open it again")
+    return Exit.DONE
 
 
 def _comment(application: Application, store: CaseStore, options: argparse.Namespace) -> int:
     # The audit trail records only that there is a comment; its text is in the case.
     acts = _Acts(application, store, options, "for the merchant" if options.for_merchant else "internal")
+    comment_id = application.ids.new("com")
     store.comment(
         options.break_id,
-        application.ids.new("com"),
+        comment_id,
         text=options.text,
         by=acts.by,
         at_ms=acts.at_ms,
         visibility=Visibility.MERCHANT if options.for_merchant else Visibility.INTERNAL,
         beside=acts.audited(),
     )
-    sys.stdout.write("commented\n")
-    return 0
+    tell(options, {"break_id": options.break_id, "comment_id": comment_id}, "commented")
+    return Exit.DONE
 
 
 class _Acts:

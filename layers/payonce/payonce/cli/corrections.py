@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import getpass
-import sys
+from itertools import islice
 from typing import TYPE_CHECKING
 
+from payonce.cli.output import Exit, as_json, listed, tell
 from payonce.cli.support import add_table_options, application_of, shown
 from payonce.corrections.outlook import NextStep
 from payonce.corrections.record import Correction, CorrectionStatus, corrections_with_status, steps_of
@@ -34,10 +35,15 @@ _S = CorrectionStatus
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the parsers of ``corrections``."""
-    corrections = commands.add_parser("corrections", help="list, show, propose, approve and reject corrections")
+    corrections = commands.add_parser("corrections")
     actions = corrections.add_subparsers(dest="corrections_command", required=True)
     listing = actions.add_parser("list", help="list corrections, what expires first ahead")
-    listing.add_argument("--status", choices=[each.value for each in _S], default=_S.AWAITING_APPROVAL.value)
+    listing.add_argument(
+        "--status",
+        choices=[each.value for each in _S],
+        default=_S.AWAITING_APPROVAL.value,
+        help=f"default: {_S.AWAITING_APPROVAL.value}",
+    )
     listing.add_argument("--limit", type=int, default=DEFAULT_LIMIT, help=f"at most so many (default {DEFAULT_LIMIT})")
     show = actions.add_parser("show", help="show one, what happened to it, and what comes next")
     propose = actions.add_parser("propose", help="propose another amount; whoever does can't decide about it")
@@ -72,9 +78,9 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     identity = _identity(application, options.break_id)
     match options.corrections_command:
         case "show":
-            return _show(application, _found(application, identity))
+            return _show(application, _found(application, identity), options)
         case "resume":
-            return _resume(application, identity, operator_of(options.operator or getpass.getuser()))
+            return _resume(application, identity, options)
         case _:
             return _act(application, identity, options)
 
@@ -92,18 +98,14 @@ def _found(application: Application, identity: Identity) -> Correction:
 
 
 def _list(application: Application, options: argparse.Namespace) -> int:
-    listed = 0
-    for correction in corrections_with_status(application.database, _S(options.status)):
-        if listed == options.limit:
-            sys.stdout.write(f"there are more: --limit {2 * options.limit}\n")
-            break
-        sys.stdout.write(line_of(correction) + "\n")
-        listed += 1
-    if not listed:
-        sys.stdout.write(f"no correction is {options.status}\n")
-    elif options.status == _S.AWAITING_APPROVAL.value:
-        sys.stdout.write("next: corrections show BREAK\n")
-    return 0
+    found = list(islice(corrections_with_status(application.database, _S(options.status)), options.limit + 1))
+    corrections, more = found[: options.limit], len(found) > options.limit
+    text = "".join(f"{line_of(correction)}\n" for correction in corrections)
+    text += f"there are more: --limit {2 * options.limit}\n" if more else ""
+    if corrections and options.status == _S.AWAITING_APPROVAL.value:
+        text += "next: payonce corrections show BREAK\n"
+    tell(options, listed(corrections, has_more=more), text or f"no correction is {options.status}")
+    return Exit.DONE
 
 
 def line_of(correction: Correction) -> str:
@@ -116,7 +118,10 @@ def line_of(correction: Correction) -> str:
     )
 
 
-def _show(application: Application, correction: Correction) -> int:
+def _show(application: Application, correction: Correction, options: argparse.Namespace) -> int:
+    identity = Identity(correction.merchant_id, correction.payment_id, correction.break_id)
+    steps, trail = list(steps_of(correction)), list(application.corrections.trail(identity))
+    following = next_of(application, correction)
     given_back = f"{correction.corrected_minor} of {correction.surplus_minor or correction.amount_minor}"
     lines = [
         f"break      {correction.break_id}",
@@ -138,19 +143,18 @@ def _show(application: Application, correction: Correction) -> int:
         *(
             f"  {shown(each['at_ms'])}  {each['status']:<17} version {each['proposal_version']}  "
             f"{each['amount_minor']} {correction.currency}  {each['by']}  {each['outcome']}"
-            for each in steps_of(correction)
+            for each in steps
         ),
         *(
             f"  {shown(each['at_ms'])}  {each['what']:<17} {'refused' if each['refused'] else 'made'}  {each['by']}  "
             f"{each['text']}"
-            for each in application.corrections.trail(
-                Identity(correction.merchant_id, correction.payment_id, correction.break_id)
-            )
+            for each in trail
         ),
-        f"next: {next_of(application, correction)}",
+        f"next: {following}",
     ]
-    sys.stdout.write("\n".join(line.rstrip() for line in lines) + "\n")
-    return 0
+    document = {**as_json(correction), "history": steps, "trail": trail, "next": following}
+    tell(options, document, "\n".join(line.rstrip() for line in lines))
+    return Exit.DONE
 
 
 def next_of(application: Application, correction: Correction) -> str:
@@ -164,9 +168,9 @@ def _command(correction: Correction, step: NextStep) -> str:
     match step:
         case NextStep.APPROVAL:
             named = f"{correction.break_id} --version {correction.proposal_version} --operator NAME"
-            return f"somebody else than {correction.proposed_by}: corrections approve {named}, or reject"
+            return f"somebody else than {correction.proposed_by}: payonce corrections approve {named}, or reject"
         case NextStep.RESUME | NextStep.RUN if may_begin_anew(correction):
-            return f"corrections resume {correction.break_id} begins attempt {correction.attempt + 1}"
+            return f"payonce corrections resume {correction.break_id} begins attempt {correction.attempt + 1}"
         case NextStep.PERSON:
             return "docs/runbooks/corrections-not-made.md"
         case _:
@@ -187,18 +191,21 @@ def _act(application: Application, identity: Identity, options: argparse.Namespa
         case _:
             after = corrections.reject(identity, proposal_version=options.version, actor=actor)
     version = f"{after.status.value}, version {after.proposal_version}"
-    sys.stdout.write(f"{version}\nnext: {next_of(application, after)}\n")
-    return 0
+    following = next_of(application, after)
+    tell(options, {**as_json(after), "next": following}, f"{version}\nnext: {following}")
+    return Exit.DONE
 
 
-def _resume(application: Application, identity: Identity, actor: str) -> int:
+def _resume(application: Application, identity: Identity, options: argparse.Namespace) -> int:
     """Start the next attempt of a correction that has ended, else another execution of its present attempt."""
+    actor = operator_of(options.operator or getpass.getuser())
     with application.corrections.attributed(identity, "resume", actor):
         attempt = _next_attempt(application, application.corrections.find(identity))
     application.corrections.begun_anew(identity, actor=actor, text=f"execution {identity.break_id}-{attempt}")
     application.workflows.start(identity.break_id, attempt)
-    sys.stdout.write("started\nnext: corrections show " + identity.break_id + "\n")
-    return 0
+    document = {"break_id": identity.break_id, "attempt": attempt, "started": True}
+    tell(options, document, f"started\nnext: payonce corrections show {identity.break_id}")
+    return Exit.DONE
 
 
 def _next_attempt(application: Application, correction: Correction | None) -> int:

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from payonce.cli.output import Exit, listed, tell
 from payonce.cli.support import add_table_options, application_of, audited_act, shown
 from payonce.domain.errors import CredentialsRejected, MisconfiguredError, NotFound
 from payonce.domain.principals import operator_of
@@ -37,7 +38,7 @@ _MEMBERS = frozenset({"api_key", "events_secrets"})
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the parsers of ``gateway-credentials``."""
-    credentials = commands.add_parser("gateway-credentials", help="merchants' own accounts at gateways")
+    credentials = commands.add_parser("gateway-credentials")
     actions = credentials.add_subparsers(dest="credentials_command", required=True)
     setting = actions.add_parser("set", help="put an account into use for a merchant's new payments")
     setting.add_argument("--account", required=True, help="the account's id at the gateway, such as acct_…")
@@ -76,17 +77,30 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
 
 
 def _list(desk: CredentialsDesk, options: argparse.Namespace) -> int:
-    held = desk.accounts(options.merchant_id, options.gateway)
+    held, text, data = desk.accounts(options.merchant_id, options.gateway), "", []
     for name, stored in sorted(held.accounts.items(), key=lambda entry: entry[1].created_at_ms):
         standing = "in use" if name == held.current else f"retired {shown(stored.retired_at_ms)}"
-        sys.stdout.write(
+        text += (
             f"{name}  {stored.kind.value}  version {stored.version}  key {stored.fingerprint or '-'}  "
             f"events secrets {stored.events_secret_count}  since {shown(stored.created_at_ms)}  "
             f"changed {shown(stored.changed_at_ms)}  {standing}\n"
         )
-    if not held.current:
-        sys.stdout.write("new payments go to the platform's account\n")
-    return 0
+        data.append(
+            {
+                "account": name,
+                "kind": stored.kind.value,
+                "version": stored.version,
+                "fingerprint": stored.fingerprint,
+                "events_secret_count": stored.events_secret_count,
+                "created_at_ms": stored.created_at_ms,
+                "changed_at_ms": stored.changed_at_ms,
+                "retired_at_ms": stored.retired_at_ms,
+                "in_use": name == held.current,
+            }
+        )
+    text += "" if held.current else "new payments go to the platform's account\n"
+    tell(options, listed(data), text)
+    return Exit.DONE
 
 
 def _set(application: Application, desk: CredentialsDesk, options: argparse.Namespace) -> int:
@@ -107,7 +121,11 @@ def _set(application: Application, desk: CredentialsDesk, options: argparse.Name
         secrets,
         beside=_audited(application, options, options.account),
     )
-    return _done(f"{stored.account} is in use, version {stored.version}, key {stored.fingerprint or '-'}")
+    return _done(
+        options,
+        stored.account,
+        f"{stored.account} is in use, version {stored.version}, key {stored.fingerprint or '-'}",
+    )
 
 
 def _rotate(application: Application, desk: CredentialsDesk, options: argparse.Namespace) -> int:
@@ -126,22 +144,28 @@ def _rotate(application: Application, desk: CredentialsDesk, options: argparse.N
         events_secrets=given.get("events_secrets"),
         beside=_audited(application, options, account),
     )
-    return _done(f"{stored.account} has version {stored.version}, key {stored.fingerprint}")
+    return _done(options, stored.account, f"{stored.account} has version {stored.version}, key {stored.fingerprint}")
 
 
 def _remove(application: Application, desk: CredentialsDesk, options: argparse.Namespace) -> int:
     where = options.merchant_id, options.gateway
     if options.forget:
         desk.forget(*where, options.forget, beside=_audited(application, options, options.forget))
-        return _done(f"the secrets of {options.forget} are deleted; what was sent to it can't be asked about any more")
+        text = f"the secrets of {options.forget} are deleted; what was sent to it can't be asked about any more"
+        return _done(options, options.forget, text)
     account = desk.accounts(*where).current
     stored = desk.retire(*where, beside=_audited(application, options, account))
-    return _done(f"{stored.account} is retired: what was sent to it is still asked about and refunded there")
+    return _done(
+        options,
+        stored.account,
+        f"{stored.account} is retired: what was sent to it is still asked about and refunded there",
+    )
 
 
-def _done(text: str) -> int:
-    sys.stdout.write(f"{text}; in force within {CREDENTIALS_LIFE_SECONDS} s\n")
-    return 0
+def _done(options: argparse.Namespace, account: str, text: str) -> int:
+    document = {"account": account, "done": options.credentials_command, "in_force_seconds": CREDENTIALS_LIFE_SECONDS}
+    tell(options, document, f"{text}; in force within {CREDENTIALS_LIFE_SECONDS} s")
+    return Exit.DONE
 
 
 def _audited(application: Application, options: argparse.Namespace, account: str) -> list[Write]:

@@ -6,6 +6,7 @@ import sys
 from itertools import product
 from typing import TYPE_CHECKING
 
+from payonce.cli.output import Exit, listed, tell
 from payonce.cli.support import add_table_options, application_of, shown
 from payonce.domain.errors import MisconfiguredError, NotFound
 from payonce.notices.kept import LISTED, NoticeState, find_notice, key_of, listed_notices, notice_of
@@ -26,7 +27,7 @@ PAGE_SIZE = 100
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the parsers of ``gateway-events``."""
-    events = commands.add_parser("gateway-events", help="the events that gateways posted")
+    events = commands.add_parser("gateway-events")
     actions = events.add_subparsers(dest="gateway_events_command", required=True)
     listing = actions.add_parser("list", help="list those about nothing we know, or that could not be applied")
     listing.add_argument("--state", choices=sorted(LISTED), help="only these (default: both)")
@@ -50,8 +51,8 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     if kept is None:
         raise NotFound("There is no such event. Events are kept for 90 days.")
     if options.gateway_events_command == "show":
-        return _show(kept, body=options.body)
-    return _retry(application, kept)
+        return _show(kept, options)
+    return _retry(application, kept, options)
 
 
 def _list(application: Application, options: argparse.Namespace) -> int:
@@ -59,16 +60,15 @@ def _list(application: Application, options: argparse.Namespace) -> int:
     if not gateways:
         raise MisconfiguredError("Name a gateway with --gateway, or set PAYONCE_GATEWAYS.")
     states = sorted(LISTED) if options.state is None else [NoticeState(options.state)]
-    count = 0
-    for gateway, state in product(gateways, states):
-        for kept in _listed(application, gateway, state):
-            count += 1
-            sys.stdout.write(
-                f"{shown(kept.received_at_ms)}  {kept.state:<7}  {kept.posted_to}  {kept.notice.notice_id}  "
-                f"{kept.notice.type}  {kept.reason}\n"
-            )
-    sys.stderr.write(f"{count} event{'' if count == 1 else 's'}\n")
-    return 0
+    kept = [each for gateway, state in product(gateways, states) for each in _listed(application, gateway, state)]
+    lines = [
+        f"{shown(each.received_at_ms)}  {each.state:<7}  {each.posted_to}  {each.notice.notice_id}  "
+        f"{each.notice.type}  {each.reason}\n"
+        for each in kept
+    ]
+    tell(options, listed(kept), "".join(lines))
+    sys.stderr.write(f"{len(kept)} event{'' if len(kept) == 1 else 's'}\n")
+    return Exit.DONE
 
 
 def _listed(application: Application, gateway: str, state: NoticeState) -> Iterator[KeptNotice]:
@@ -78,10 +78,10 @@ def _listed(application: Application, gateway: str, state: NoticeState) -> Itera
     )
 
 
-def _show(kept: KeptNotice, *, body: bool) -> int:
-    if body:
+def _show(kept: KeptNotice, options: argparse.Namespace) -> int:
+    if options.body:
         sys.stdout.buffer.write(kept.body)
-        return 0
+        return Exit.DONE
     notice = kept.notice
     lines = [
         f"gateway    {kept.posted_to}",
@@ -98,11 +98,11 @@ def _show(kept: KeptNotice, *, body: bool) -> int:
         f"charge     {notice.gateway_charge_id or '-'}",
         f"bytes      {len(kept.body)}",
     ]
-    sys.stdout.write("\n".join(lines) + "\n")
-    return 0
+    tell(options, kept, "\n".join(lines))
+    return Exit.DONE
 
 
-def _retry(application: Application, kept: KeptNotice) -> int:
+def _retry(application: Application, kept: KeptNotice, options: argparse.Namespace) -> int:
     url = application.settings.notice_queue_url
     if not url:
         raise MisconfiguredError(
@@ -111,5 +111,5 @@ def _retry(application: Application, kept: KeptNotice) -> int:
     from payonce.aws.sqs import SqsQueue
 
     SqsQueue(application.sqs_client, url).send([ApplyMessage(kept.notice_key).to_queue()])
-    sys.stdout.write(f"{kept.notice.notice_id} is queued\n")
-    return 0
+    tell(options, {"event": kept.notice.notice_id, "queued": True}, f"{kept.notice.notice_id} is queued")
+    return Exit.DONE

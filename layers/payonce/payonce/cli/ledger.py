@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from payonce.cli.output import Exit, tell
 from payonce.cli.support import add_table_options, application_of, shown, time_of
 from payonce.domain.durations import SECOND_MS
 from payonce.domain.errors import BodyMalformed
@@ -22,7 +23,7 @@ TABLES = (Table.OUTBOX,)  # an entry lies in the item of its change
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the parser of ``ledger export``."""
-    ledger = commands.add_parser("ledger", help="the journal of bookings")
+    ledger = commands.add_parser("ledger")
     export = ledger.add_subparsers(dest="ledger_command", required=True).add_parser(
         "export", help="write what was booked in a time to a ledger CSV, for reconcile"
     )
@@ -64,4 +65,5 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
         progress.update(bar, completed=until_ms - since_ms)
     entries = "entry" if count == 1 else "entries"
     sys.stderr.write(f"{count:,} {entries}, from {shown(since_ms)} to {shown(until_ms)}, in {options.output}\n")
-    return 0
+    tell(options, {"entries": count, "output": options.output}, "")
+    return Exit.DONE

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from payonce.cli.output import tell
 from payonce.domain.errors import BodyMalformed
 from payonce.reconciliation.report.chain import BROKEN, read_chain, read_folder
 from payonce.reconciliation.runs.manifest import verify_chain
@@ -19,7 +19,7 @@ WHOLE, BROKEN_CHAIN = 0, 1
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the parser of ``verify-manifests``."""
-    command = commands.add_parser("verify-manifests", help="check the chain of reconciliation runs; needs no cloud")
+    command = commands.add_parser("verify-manifests")
     command.add_argument("path", type=Path, metavar="PATH", help="chain.jsonl, or a folder with the bucket's runs/")
     command.add_argument("--last", metavar="HASH", help="the last hash, as you noted it: else a cut end can't be seen")
 
@@ -37,9 +37,11 @@ def run(options: argparse.Namespace, _environment: Mapping[str, str]) -> int:
         raise BodyMalformed(f"{path} can't be read: {error.strerror}") from None
     wrong = verify_chain(chain, last_hash=options.last)
     if wrong is not None:
-        sys.stdout.write(f"{path}: manifest {wrong + 1} of {len(chain)}: {BROKEN}\n")
+        document = {"whole": False, "manifests": len(chain), "broken_at": wrong + 1, "reason": BROKEN}
+        tell(options, document, f"{path}: manifest {wrong + 1} of {len(chain)}: {BROKEN}")
         return BROKEN_CHAIN
     last = chain[-1].hash if chain else "none"
     more = f", {apart} apart that another run overtook" if apart else ""
-    sys.stdout.write(f"{len(chain)} manifests in one chain{more}\nlast {last}\n")
+    document = {"whole": True, "manifests": len(chain), "apart": apart, "last": last if chain else None}
+    tell(options, document, f"{len(chain)} manifests in one chain{more}\nlast {last}")
     return WHOLE

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import getpass
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from payonce.cli.output import Exit, listed, tell
 from payonce.cli.support import add_table_options, application_of, shown
 from payonce.clock import SystemClock
 from payonce.domain.errors import BodyMalformed
@@ -61,9 +61,9 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
         options.operator = operator_of(options.operator or getpass.getuser())
     if options.decisions is not None:
         _in_file[options.breaks_command](options)
-        return 0
-    _on_stack[options.breaks_command](options, environment)
-    return 0
+    else:
+        _on_stack[options.breaks_command](options, environment)
+    return Exit.DONE
 
 
 # The log of matches is imported where a command needs it: it needs the packages of reconcile.
@@ -84,7 +84,8 @@ def _match_in_file(options: argparse.Namespace) -> None:
         matched=log.rows,
     )
     add_to_match_log(options.decisions, match_line(made))
-    _say(f"matched {len(made.rows)} rows: {made.match_id}\nnext: payonce reconcile ... --decisions {options.decisions}")
+    after = f"next: payonce reconcile ... --decisions {options.decisions}"
+    tell(options, made, f"matched {len(made.rows)} rows: {made.match_id}\n{after}")
 
 
 def _unmatch_in_file(options: argparse.Namespace) -> None:
@@ -94,20 +95,23 @@ def _unmatch_in_file(options: argparse.Namespace) -> None:
     at_ms = SystemClock().now_ms()
     line = unmatch_line(log, options.match_id, reason=options.reason, by=options.operator, at_ms=at_ms)
     add_to_match_log(options.decisions, line)
-    _say("taken back: the next run finds its rows again")
+    _taken_back(options)
+
+
+def _taken_back(options: argparse.Namespace) -> None:
+    document = {"match_id": options.match_id, "in_force": False}
+    tell(options, document, "taken back: the next run finds its rows again")
 
 
 def _list_file(options: argparse.Namespace) -> None:
     from payonce.reconciliation.runs.match_log import read_match_log
 
-    _list(read_match_log(options.decisions).in_force)
+    _list(options, read_match_log(options.decisions).in_force)
 
 
-def _list(in_force: Sequence[Match]) -> None:
-    for match in in_force:
-        _say(line_of(match))
-    if not in_force:
-        _say("no match is in force")
+def _list(options: argparse.Namespace, in_force: Sequence[Match]) -> None:
+    text = "".join(f"{line_of(match)}\n" for match in in_force)
+    tell(options, listed(in_force), text or "no match is in force")
 
 
 def line_of(match: Match) -> str:
@@ -164,17 +168,21 @@ def _match_on_stack(options: argparse.Namespace, environment: Mapping[str, str])
     made = desk.match(
         options.rows, reason=options.reason, by=options.operator, accept_difference=options.accept_difference
     )
-    _say(f"matched {len(made.rows)} rows: {made.match_id}\nnext: the next run closes what it no longer finds")
+    tell(
+        options,
+        made,
+        f"matched {len(made.rows)} rows: {made.match_id}\nnext: the next run closes what it no longer finds",
+    )
 
 
 def _unmatch_on_stack(options: argparse.Namespace, environment: Mapping[str, str]) -> None:
     desk = application_of(options, environment, TABLES).matches
     desk.unmatch(options.match_id, reason=options.reason, by=options.operator)
-    _say("taken back: the next run finds its rows again")
+    _taken_back(options)
 
 
 def _list_stack(options: argparse.Namespace, environment: Mapping[str, str]) -> None:
-    _list(application_of(options, environment, TABLES).matches.in_force())
+    _list(options, application_of(options, environment, TABLES).matches.in_force())
 
 
 _in_file: Final[Mapping[str, Callable[[argparse.Namespace], None]]] = {
@@ -187,7 +195,3 @@ _on_stack: Final[Mapping[str, Callable[[argparse.Namespace, Mapping[str, str]], 
     "unmatch": _unmatch_on_stack,
     "matches": _list_stack,
 }
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")

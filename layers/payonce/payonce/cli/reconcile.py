@@ -31,13 +31,12 @@ if TYPE_CHECKING:
     from payonce.reconciliation.report.contents import Contents
 
 NO_BREAKS, BREAKS_FOUND, REFUSED = 0, 1, 2
+STANDARD_OUTPUT = Path("-")
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the parser of ``reconcile``."""
-    command = commands.add_parser(
-        "reconcile", help="compare the ledger with gateway reports and bank statements; needs no cloud"
-    )
+    command = commands.add_parser("reconcile", description=__doc__)
     command.add_argument("files", nargs="*", type=Path, metavar="FILE", help="gateway reports and bank statements")
     command.add_argument("--ledger", type=Path, required=True, metavar="LEDGER.csv", help="our own ledger")
     command.add_argument(
@@ -69,7 +68,9 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     command.add_argument("--as-of", metavar="ISO", help="judge as of this time (default: the latest time in the files)")
     command.add_argument("--report", type=Path, metavar="out.html", help="write the report, one HTML file")
-    command.add_argument("--json", type=Path, metavar="out.json", help="write every break with its evidence")
+    command.add_argument(
+        "--json", type=Path, metavar="out.json", help="write every break with its evidence (-: to standard output)"
+    )
     reconcile_exports.add_options(command)
     command.add_argument("--manifest", type=Path, metavar="chain.jsonl", help="add the run to this chain")
 
@@ -123,9 +124,10 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
         result = run_rules(workspace, settings, progress)
         contents = finished(options, settings, intake, result)
         reconcile_exports.write(options, contents, workspace)
-    from payonce.reconciliation.report.terminal import show
+    if options.json != STANDARD_OUTPUT:
+        from payonce.reconciliation.report.terminal import show
 
-    show(contents, Console())
+        show(contents, Console())
     return BREAKS_FOUND if result.breaks or result.notices or intake.refused else NO_BREAKS
 
 
@@ -154,7 +156,8 @@ def check_outputs(options: argparse.Namespace, files: list[NamedFile]) -> None:
     inputs = (options.ledger, options.policy, options.decisions, *options.mapping, *(file.path for file in files))
     read = {path.resolve() for path in inputs if path}
     written: set[Path] = set()
-    named = [(name, getattr(options, name)) for name in ("report", "json", "manifest") if getattr(options, name)]
+    outputs = ((name, getattr(options, name)) for name in ("report", "json", "manifest"))
+    named = [(name, path) for name, path in outputs if path and path != STANDARD_OUTPUT]
     for option, path in (*named, *reconcile_exports.paths(options)):
         if path.resolve() in read | written:
             raise BodyMalformed(f"--{option} {path}: this file is read by the run or written twice. Name another one.")
@@ -191,7 +194,11 @@ def finished(options: argparse.Namespace, settings: RunSettings, intake: Intake,
 
         contents = replace(contents, manifest_hash=add_to_chain(options.manifest, contents))
     if options.json is not None:
-        write_whole(options.json, json.dumps(as_json(contents), indent=1, ensure_ascii=False) + "\n")
+        text = json.dumps(as_json(contents), indent=1, ensure_ascii=False) + "\n"
+        if options.json == STANDARD_OUTPUT:
+            sys.stdout.write(text)
+        else:
+            write_whole(options.json, text)
     if options.report is not None:
         from payonce.reconciliation.report.html import as_html
 

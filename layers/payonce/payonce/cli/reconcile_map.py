@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from payonce.cli.output import Exit, tell
 from payonce.domain.errors import BodyMalformed, FileRejected
 from payonce.reconciliation.readers.limits import MAX_FILE_BYTES
 from payonce.reconciliation.readers.read import read_file
@@ -14,20 +15,11 @@ from payonce.reconciliation.readers.values import decimal_text, plain
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-SPELLED, COMMAND = ("reconcile", "map"), "reconcile-map"
+COMMAND = "reconcile-map"  # `reconcile map` to people: `reconcile` itself takes files
 SHOWN_LINES = 10
 SHOWN_CHARACTERS = 60
-
-
-def joined(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments with ``reconcile map`` as one command: ``reconcile`` itself takes files."""
-    words = list(arguments)
-    for at in range(len(words) - 1):
-        if tuple(words[at : at + 2]) == SPELLED:
-            return [*words[:at], COMMAND, *words[at + 2 :]]
-    return words
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -35,7 +27,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     command = commands.add_parser(
         COMMAND,
         prog="payonce reconcile map",
-        help="`reconcile map FILE`: propose a column mapping for a bank's CSV, workbook or QIF file",
+        description="Propose a column mapping for a bank's CSV, workbook or QIF file.",
     )
     command.add_argument("file", type=Path, metavar="FILE")
     command.add_argument("--account", help="the account, where the table does not name it")
@@ -55,18 +47,19 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     currency = options.currency.upper() if options.currency else None
     proposal = propose(data, account=options.account, currency=currency)
     text = proposal.to_toml()
-    sys.stdout.write(text)
     try:
         read = read_file(data, mappings=[ColumnMapping.model_validate(tomllib.loads(text))])
     except (FileRejected, ValueError) as error:
         reason = error.detail if isinstance(error, FileRejected) else str(error)
+        tell(options, {"mapping": text, "reads": False, "reason": plain(reason)}, text)
         sys.stderr.write(f"The proposal does not read it yet: {plain(reason)}\n")
-        return 2
+        return Exit.REFUSED
     lines = [(statement, line) for statement in read.statements for line in statement.lines]
+    tell(options, {"mapping": text, "reads": True, "lines": len(lines), "unproved": list(read.unproved)}, text)
     for statement, line in lines[:SHOWN_LINES]:
         amount = f"{decimal_text(line.amount_minor, line.currency)} {line.currency}"
         texts = plain(" ".join(filter(None, (*line.references, line.counterparty, line.description))))
         account = plain(statement.account)
         sys.stderr.write(f"{line.booking_date}  {amount:>18}  {account}  {texts[:SHOWN_CHARACTERS]}\n")
     sys.stderr.write(f"{len(lines)} lines\n" + "".join(f"unproved: {plain(why)}\n" for why in read.unproved))
-    return 0
+    return Exit.DONE

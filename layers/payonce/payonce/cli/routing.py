@@ -6,12 +6,13 @@ Every override has an operator, a reason and an end. Each command prints the nex
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import fields, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from payonce.cli.output import Exit, listed, tell
 from payonce.cli.routing_decisions import explain_decision, list_decisions, replay_decision
+from payonce.cli.routing_documents import entry_document, show_document
 from payonce.cli.routing_options import TABLES, add_commands
 from payonce.cli.routing_views import (
     Configured,
@@ -55,7 +56,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     application = application_of(options, environment, (*TABLES, Table.AUDIT) if audited else TABLES)
     match options.routing_command:
         case "show":
-            return _show(application, environment)
+            return _show(application, environment, options)
         case "drain" | "weights" | "mode":
             return _set(application, environment, options)
         case "release":
@@ -117,12 +118,13 @@ def _is_forced(application: Application) -> bool:
     return override is not None and override.mode is not None and override.is_in_force(application.clock.now_ms())
 
 
-def _show(application: Application, environment: Mapping[str, str]) -> int:
+def _show(application: Application, environment: Mapping[str, str], options: argparse.Namespace) -> int:
     known, now_ms = _configured(application, environment), application.clock.now_ms()
     gateways = frozenset(known.weights) | frozenset(application.settings.gateways)
-    lines = show_lines(known, seen(ControlStore(application.database).read(), gateways), now_ms)
-    sys.stdout.write("\n".join(line.rstrip() for line in lines) + "\n")
-    return 0
+    now = seen(ControlStore(application.database).read(), gateways)
+    lines = show_lines(known, now, now_ms)
+    tell(options, show_document(known, now, now_ms), "\n".join(line.rstrip() for line in lines))
+    return Exit.DONE
 
 
 def _desk(application: Application, weights: Mapping[str, float]) -> OverrideDesk:
@@ -151,22 +153,23 @@ def _set(application: Application, environment: Mapping[str, str], options: argp
         life_ms=options.minutes * MINUTE_MS,
         beside=_audited(application, environment, options),
     )
-    sys.stdout.write(f"in force   {says(override)}\n           {until(override, now_ms)}\n")
+    text = f"in force   {says(override)}\n           {until(override, now_ms)}\n"
     earlier = seen(before, frozenset(known.weights)).override
     if earlier is not None and earlier.is_in_force(now_ms):
         # Parts of it may have been meant to last longer, and may be another operator's.
-        sys.stdout.write(
+        text += (
             f"before     {says(earlier)}\n"
             f"           {until(earlier, now_ms)}, by {earlier.operator}: {earlier.reason}\n"
             "           what is left of it ends with the new one\n"
         )
     if known.mode is None and not known.decides:
-        sys.stdout.write("warning: there is no decision yet. If RoutingMode is off, payments do not read this\n")
-    sys.stdout.write(
+        text += "warning: there is no decision yet. If RoutingMode is off, payments do not read this\n"
+    text += (
         f"payments follow within {FOLLOW_SECONDS:g} s\n"
         "next: payonce routing show; payonce routing release ends it sooner\n"
     )
-    return 0
+    tell(options, {"override": override, "before": earlier}, text)
+    return Exit.DONE
 
 
 def _shares(options: argparse.Namespace) -> dict[str, float]:
@@ -190,8 +193,9 @@ def _release(application: Application, environment: Mapping[str, str], options: 
         reason=options.reason,
         beside=_audited(application, environment, options),
     )
-    sys.stdout.write(f"released; payments follow within {FOLLOW_SECONDS:g} s\nnext: payonce routing show\n")
-    return 0
+    text = f"released; payments follow within {FOLLOW_SECONDS:g} s\nnext: payonce routing show"
+    tell(options, {"released": True, "follow_seconds": FOLLOW_SECONDS}, text)
+    return Exit.DONE
 
 
 def _audited(application: Application, environment: Mapping[str, str], options: argparse.Namespace) -> list[Write]:
@@ -210,8 +214,6 @@ def _audited(application: Application, environment: Mapping[str, str], options: 
 
 def _history(application: Application, options: argparse.Namespace) -> int:
     entries = list(islice(_desk(application, {}).history(), options.last))
-    for entry in entries:
-        sys.stdout.write(entry_line(entry) + "\n")
-    if not entries:
-        sys.stdout.write("nobody has overridden routing yet\n")
-    return 0
+    text = "".join(f"{entry_line(entry)}\n" for entry in entries)
+    tell(options, listed(map(entry_document, entries)), text or "nobody has overridden routing yet")
+    return Exit.DONE

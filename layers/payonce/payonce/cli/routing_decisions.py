@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from payonce.cli.output import Exit, listed, tell
 from payonce.cli.routing_views import plain
 from payonce.cli.support import shown
 from payonce.domain.errors import BodyMalformed, PayonceError
@@ -29,18 +29,17 @@ HOUR = re.compile(r"\d{8}T\d{2}")
 def list_decisions(application: Application, options: argparse.Namespace) -> int:
     """List the last decisions. Raises ``PayonceError``, as do the other commands."""
     kept = DecisionRecords(application.database).newest_first(application.clock.now_ms())
-    listed = 0
-    for decision in islice(kept, options.last):
-        sys.stdout.write(_decision_line(decision) + "\n")
-        listed += 1
-    if listed:
-        sys.stdout.write("next: payonce routing explain EPOCH, or replay EPOCH\n")
-    else:
-        sys.stdout.write(
-            f"no decision in the last {SEARCHED_HOURS} hours. With RoutingMode off none are made; else see "
-            "docs/runbooks/routing-predictor-silent.md\n"
-        )
-    return 0
+    decisions = list(islice(kept, options.last))
+    text = "".join(f"{_decision_line(decision)}\n" for decision in decisions)
+    after = (
+        "next: payonce routing explain EPOCH, or payonce routing replay EPOCH"
+        if decisions
+        else f"no decision in the last {SEARCHED_HOURS} hours. With RoutingMode off none are made; else see "
+        "docs/runbooks/routing-predictor-silent.md"
+    )
+    data = ({"epoch": kept.epoch, "at_ms": kept.at_ms, "hour": kept.hour, **_reason(kept)} for kept in decisions)
+    tell(options, listed(data), text + after)
+    return Exit.DONE
 
 
 def _found(application: Application, options: argparse.Namespace) -> KeptDecision:
@@ -60,17 +59,18 @@ def replay_decision(application: Application, options: argparse.Namespace) -> in
             f"The record of epoch {kept.epoch} can't be replayed: {error}. If another version of payonce made it, "
             "replay it with that one."
         ) from error
+    document = {"epoch": kept.epoch, "at_ms": kept.at_ms, "same": made == kept.recorded, "bytes": len(made)}
     if made == kept.recorded:
-        sys.stdout.write(f"the same bytes: {len(made)}, epoch {kept.epoch}, {shown(kept.at_ms)}\n")
-        return 0
-    sys.stdout.write(f"NOT the same: epoch {kept.epoch}, {shown(kept.at_ms)}\n")
-    for line in islice(differences(kept.stored, json.loads(made)), NAMED_DIFFERENCES):
-        sys.stdout.write(f"  {line}\n")
-    sys.stdout.write(
+        tell(options, document, f"the same bytes: {len(made)}, epoch {kept.epoch}, {shown(kept.at_ms)}")
+        return Exit.DONE
+    found = list(islice(differences(kept.stored, json.loads(made)), NAMED_DIFFERENCES))
+    text = f"NOT the same: epoch {kept.epoch}, {shown(kept.at_ms)}\n" + "".join(f"  {line}\n" for line in found)
+    text += (
         "next: was it made by this version of payonce? If so, the record was changed, or a decision depends on "
-        "something that is not in it: a defect\n"
+        "something that is not in it: a defect"
     )
-    return 1
+    tell(options, {**document, "differences": found}, text)
+    return Exit.FOUND
 
 
 def explain_decision(application: Application, options: argparse.Namespace) -> int:
@@ -88,8 +88,14 @@ def explain_decision(application: Application, options: argparse.Namespace) -> i
         raise BodyMalformed(
             f"The record of epoch {kept.epoch} can't be explained: it was changed ({error!r})."
         ) from error
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
-    return 0
+    document = {"epoch": kept.epoch, "at_ms": kept.at_ms, "forecasts": kept.stored.get("forecasts") or {}}
+    tell(options, document | _reason(kept), "\n".join(lines))
+    return Exit.DONE
+
+
+def _reason(kept: KeptDecision) -> dict[str, Any]:
+    document = kept.stored.get("document") or {}
+    return {"mode": document.get("mode"), "reason": document.get("reason")}
 
 
 def _decision_line(kept: KeptDecision) -> str:

@@ -21,7 +21,9 @@ def add_table_options(parser: argparse.ArgumentParser, tables: Iterable[Table]) 
     """Add an option ``--<table>-table`` per table; the defaults are the functions' environment variables."""
     for table in tables:
         parser.add_argument(
-            f"--{table.value}-table", help=f"default: $PAYONCE_{table.name}_TABLE (an output of the stack)"
+            f"--{table.value}-table",
+            metavar="TABLE",
+            help=f"default: $PAYONCE_{table.name}_TABLE (an output of the stack)",
         )
 
 

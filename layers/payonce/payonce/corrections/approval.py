@@ -142,7 +142,7 @@ class Approvals:
         if may_be_same_person(actor, correction.proposed_by):
             raise SelfApprovalRefused(
                 "Your key or the proposer's names no holder, so that you may be one person. Use keys that name theirs: "
-                "payonce create-key MERCHANT --holder NAME."
+                "payonce keys create MERCHANT --holder NAME."
             )
         if proposal_version != correction.proposal_version:
             raise CorrectionStateConflict(

@@ -2,7 +2,7 @@
 
 ::
 
-    operator   key show: claim c, fence 1 ──── looks at the gateway ────▶ release(c, 1): refused, nothing changes
+    operator   keys shown: claim c, fence 1 ── looks at the gateway ────▶ release(c, 1): refused, nothing changes
     recovery              take over: fence 2 ─▶ found there ─▶ completed
 
 A completed record is never released: it prevents a late retry from charging a second time. Nor is a claim while a "not

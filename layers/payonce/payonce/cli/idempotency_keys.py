@@ -1,10 +1,10 @@
-"""``key show`` and ``key release``: show the state of an idempotency key, and release its claim."""
+"""``idempotency-keys show`` and ``release``: show the state of an idempotency key, and release its claim."""
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
+from payonce.cli.output import Exit, listed, tell
 from payonce.cli.support import add_config_option, add_table_options, application_of, desk_of_config, shown
 from payonce.domain.errors import NotFound
 from payonce.idempotency.inspect import IdempotencyRecordView, KeyState, inspect_keys
@@ -26,8 +26,8 @@ RELEASE_TABLES = (*SHOW_TABLES, Table.PAYMENTS, Table.OUTBOX)
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the parsers of ``key show`` and ``key release``."""
-    key = commands.add_parser("key", help="show or release an idempotency key")
+    """Add the parsers of ``idempotency-keys``."""
+    key = commands.add_parser("idempotency-keys")
     actions = key.add_subparsers(dest="key_command", required=True)
     show = actions.add_parser("show", help="show state, owner, lease, times and history, and what to do next")
     release = actions.add_parser("release", help="give an open claim back, so that its key may be used again")
@@ -70,18 +70,22 @@ def _show(application: Application | SidecarDesk, options: argparse.Namespace, k
     )
     if not views:
         raise NotFound("This merchant has not used this key, or its records were deleted.")
+    text, data = "", []
     for view in views:
         stored_id = record_id(options.merchant, view["operation"], options.key)
         record = application.store.get(stored_id)
         reference = "" if record is None else ", ".join(record.plan.get(REFERENCES, ()))
-        sys.stdout.write("\n".join(lines_of(view, reference, now_ms)) + "\n")
-        for entry in application.audit_trail.history(stored_id):
+        text += "\n".join(lines_of(view, reference, now_ms)) + "\n"
+        history = list(application.audit_trail.history(stored_id))
+        for entry in history:
             why = f": {entry.reason}" if entry.reason else ""
-            sys.stdout.write(
+            text += (
                 f"  {shown(entry.at_ms)}  {entry.transition.value:<10}  fence {entry.fence}  {entry.principal}{why}\n"
             )
-        sys.stdout.write("\n")
-    return 0
+        text += "\n"
+        data.append({**view, "gateway_reference": reference, "next": next_step(view, now_ms), "history": history})
+    tell(options, listed(data), text)
+    return Exit.DONE
 
 
 def lines_of(view: IdempotencyRecordView, reference: str, now_ms: int) -> list[str]:
@@ -139,5 +143,6 @@ def _release(application: Application | SidecarDesk, options: argparse.Namespace
         force=options.force,
     )
     by = application.release_desk.release(order)
-    sys.stdout.write(f"released by {by.operator} at {shown(by.at_ms)}; the key may be used again\n")
-    return 0
+    document = {"released": True, "operator": by.operator, "at_ms": by.at_ms}
+    tell(options, document, f"released by {by.operator} at {shown(by.at_ms)}; the key may be used again")
+    return Exit.DONE

@@ -1,0 +1,35 @@
+"""``completion``: writes the completion of bash, zsh or fish, which was generated from the parser.
+
+The files lie ready in the package (``tools/command_page.py`` makes them with shtab), so that neither shtab nor a start
+of Python at each tab is needed: a shell reads them once.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from payonce.cli.families import SHELLS
+from payonce.cli.output import Exit
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+EPILOG = (
+    "bash: payonce completion bash > ~/.local/share/bash-completion/completions/payonce; "
+    "zsh: payonce completion zsh > a folder of $fpath as _payonce; "
+    "fish: payonce completion fish > ~/.config/fish/completions/payonce.fish"
+)
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the parser of ``completion``."""
+    commands.add_parser("completion", epilog=EPILOG).add_argument("shell", choices=SHELLS)
+
+
+def run(options: argparse.Namespace, _environment: Mapping[str, str]) -> int:
+    """Write the script to standard output."""
+    sys.stdout.write(files("payonce.cli").joinpath("completions", f"payonce.{options.shell}").read_text())
+    return Exit.DONE
