@@ -78,8 +78,8 @@ HEADERS: Mapping[str, dict[str, Any]] = MappingProxyType(
         },
         LOCATION: {"description": "The path of the resource.", "schema": TEXT},
         PAYMENT_STATUS: {
-            "description": "On a replay of an answer that was not the payment's end: where the payment stands now.",
-            "schema": {"$ref": f"{SCHEMAS}PaymentStatus"},
+            "description": "On a replay of an answer that was not the end of a payment or set-up: where it stands now.",
+            "schema": {"anyOf": [{"$ref": f"{SCHEMAS}PaymentStatus"}, {"$ref": f"{SCHEMAS}SetupStatus"}]},
         },
     }
 )
