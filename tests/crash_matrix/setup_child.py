@@ -8,9 +8,9 @@ from payonce.domain.gateway import CaptureMethod, Payer, PaymentMethodType
 from payonce.domain.money import Money
 from payonce.payments.create import CreatePayment, plan_payment
 from payonce.payments.operations import NewPayment
+from payonce.payments.setup_plans import NewSetup
 from payonce.payments.setups.create_setup import CreateSetup, plan_setup
 from payonce.payments.setups.load import load_method
-from payonce.payments.setups.plans import NewSetup
 from payonce.payments.setups.revoke import RevokeMethod, plan_revocation
 from payonce.payments.setups.steps import plan_setup_step, setup_step_work
 from tests.crash_matrix.child import MERCHANT, answered, application, settle

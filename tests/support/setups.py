@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from payonce.domain.gateway import PaymentMethodType
 from payonce.domain.setup import MethodStatus, SavedMethod, Setup, SetupChange, SetupStatus, method_id_of
 from payonce.outbox import opened
-from payonce.payments.setups.items import method_writes, setup_writes
+from payonce.payments.setup_items import method_writes, setup_writes
 from payonce.ports import Table
 
 if TYPE_CHECKING:

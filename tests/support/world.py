@@ -47,8 +47,8 @@ from payonce.payments.operations import NewPayment
 from payonce.payments.payment_work import Services
 from payonce.payments.planning import plan_follow_up
 from payonce.payments.recovery_run import Recovery
+from payonce.payments.setup_plans import NewSetup
 from payonce.payments.setups.create_setup import CreateSetup, plan_setup
-from payonce.payments.setups.plans import NewSetup
 from payonce.payments.setups.revoke import RevokeMethod, plan_revocation
 from payonce.payments.setups.steps import plan_setup_step, setup_step_work
 from payonce.ports import Deadline

@@ -17,10 +17,10 @@ from payonce.domain.setup import SETUP_TRANSITIONS, SetupStatus, is_saved_method
 from payonce.payments.create import CreatePayment, plan_payment
 from payonce.payments.operations import NewPayment
 from payonce.payments.payment_reads import get_balances
+from payonce.payments.setup_items import find_method, find_setup
+from payonce.payments.setup_plans import NewSetup
 from payonce.payments.setups.create_setup import CreateSetup, plan_setup
-from payonce.payments.setups.items import find_method, find_setup
 from payonce.payments.setups.load import list_methods, list_setups, load_method
-from payonce.payments.setups.plans import NewSetup
 from payonce.payments.setups.revoke import RevokeMethod, plan_revocation
 from payonce.stores.memory import MemoryDatabase
 from tests.support.holding import PAGE, HoldingGateway

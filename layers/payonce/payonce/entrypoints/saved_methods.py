@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from payonce.domain.errors import BodyMalformed
 from payonce.domain.setup import is_saved_method
-from payonce.payments.setups.items import find_method
+from payonce.payments.setup_items import find_method
 
 if TYPE_CHECKING:
     from payonce.entrypoints.api_requests import Request

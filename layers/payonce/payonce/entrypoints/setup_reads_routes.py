@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from payonce.entrypoints.http import ReadRoute, Route, by_operation
 from payonce.entrypoints.models import CustomerQuery
 from payonce.entrypoints.paths import path_id
+from payonce.payments.setup_views import method_view, setup_view
 from payonce.payments.setups import load
-from payonce.payments.setups.views import method_view, setup_view
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

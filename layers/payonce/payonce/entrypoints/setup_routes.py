@@ -13,9 +13,9 @@ from payonce.entrypoints.http import KeyedRoute, Route, by_operation
 from payonce.entrypoints.models import ConfirmationBody, EmptyBody, SetupBody
 from payonce.entrypoints.paths import path_id
 from payonce.entrypoints.payment_routes import STATUS_HEADER
+from payonce.payments.setup_plans import NewSetup
 from payonce.payments.setups.create_setup import CreateSetup, plan_setup
 from payonce.payments.setups.load import load_setup
-from payonce.payments.setups.plans import NewSetup
 from payonce.payments.setups.revoke import RevokeMethod, plan_revocation
 from payonce.payments.setups.steps import CancelSetup, ConfirmSetup, plan_setup_step
 

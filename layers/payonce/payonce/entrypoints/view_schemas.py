@@ -16,7 +16,7 @@ from payonce.idempotency.inspect import IdempotencyRecordView
 from payonce.paging import ListView
 from payonce.payments import payment_reads
 from payonce.payments.representation import DisputeView, NextActionView, OperationView, PaymentView
-from payonce.payments.setups.views import MandateView, PaymentMethodView, SetupView
+from payonce.payments.setup_views import MandateView, PaymentMethodView, SetupView
 from payonce.reconciliation.cases import case_evidence, match_work, merchant
 from payonce.webhooks import endpoints, manage, views, webhook_reads
 

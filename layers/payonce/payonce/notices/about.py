@@ -16,7 +16,7 @@ from payonce.domain.setup import SETUP_PREFIX
 from payonce.idempotency.records import RecordStatus
 from payonce.outbox import event_key
 from payonce.payments.payment_items import BY_REFERENCE_INDEX
-from payonce.payments.setups.items import find_method, find_setup, methods_at_gateway
+from payonce.payments.setup_items import find_method, find_setup, methods_at_gateway
 from payonce.payments.stored_payments import FIRST_VERSION, find_first, find_head
 from payonce.ports import Table
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from payonce.idempotency.records import Claim, Conclusion, IdempotencyRecord, StoredResponse
     from payonce.payments.held import HeldAtGateway
     from payonce.payments.payment_work import Result, Services
-    from payonce.payments.setups.plans import SetupStepPlan
+    from payonce.payments.setup_plans import SetupStepPlan
     from payonce.ports import Gateway, Write
 
 LONGEST_TEXT = "x" * 256

@@ -24,8 +24,8 @@ from payonce.payments.operations import NewPayment, PaymentPlan
 from payonce.payments.payment_work import GatewayWork, Result, Services
 from payonce.payments.representation import payment_path, payment_response
 from payonce.payments.settlement import settlement_write
-from payonce.payments.setups.items import is_active, method_from, saved_by_payment
-from payonce.payments.setups.views import method_conflict
+from payonce.payments.setup_items import is_active, method_from, saved_by_payment
+from payonce.payments.setup_views import method_conflict
 from payonce.payments.stored_payments import find_first, find_head
 
 if TYPE_CHECKING:

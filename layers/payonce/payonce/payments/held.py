@@ -15,7 +15,7 @@ from payonce.idempotency.json_response import json_response
 from payonce.payments.booking import next_writes
 from payonce.payments.charging import Charged, Expired, action_expires_at_ms, after, charged_by, entry_of_charge
 from payonce.payments.representation import declined_response, payment_path, payment_response, payment_view
-from payonce.payments.setups.items import saved_by_payment
+from payonce.payments.setup_items import saved_by_payment
 from payonce.payments.stored_payments import find_first, find_head
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from payonce.payments.create import CreatePayment
 from payonce.payments.operation_settlement import OperationSettlement
 from payonce.payments.operations import CONFIRMATION, ConfirmationPlan, FollowUpPlan, PaymentPlan
 from payonce.payments.settlement import SETTLEMENT, PaymentSettlement
+from payonce.payments.setup_plans import SETUP_STEP, RevocationPlan, SetupPlan, SetupStepPlan
 from payonce.payments.setups.create_setup import CreateSetup
-from payonce.payments.setups.plans import SETUP_STEP, RevocationPlan, SetupPlan, SetupStepPlan
 from payonce.payments.setups.revoke import RevokeMethod
 from payonce.payments.setups.settlement import SetupSettlement
 from payonce.payments.setups.steps import setup_step_work

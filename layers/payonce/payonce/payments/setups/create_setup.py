@@ -19,10 +19,10 @@ from payonce.domain.setup import SETUP_PREFIX, Setup, SetupStatus
 from payonce.idempotency.records import Draft, Plan
 from payonce.payments.payment_work import GatewayWork
 from payonce.payments.settlement import SETTLEMENT, settlement_claim_write
+from payonce.payments.setup_items import find_setup
+from payonce.payments.setup_plans import NewSetup, SetupPlan
+from payonce.payments.setup_views import setup_path, setup_response
 from payonce.payments.setups.deciding import instruction_of_setup, set_up_by, usable, writes_of
-from payonce.payments.setups.items import find_setup
-from payonce.payments.setups.plans import NewSetup, SetupPlan
-from payonce.payments.setups.views import setup_path, setup_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

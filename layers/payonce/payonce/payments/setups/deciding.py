@@ -30,8 +30,8 @@ from payonce.domain.setup import (
 )
 from payonce.payments.charging import Expired, action_expires_at_ms, shown_action
 from payonce.payments.rules import NeverExecuted
-from payonce.payments.setups.items import method_writes, saved_by, setup_writes
-from payonce.payments.setups.views import setup_response
+from payonce.payments.setup_items import method_writes, saved_by, setup_writes
+from payonce.payments.setup_views import setup_response
 
 if TYPE_CHECKING:
     from payonce.domain.gateway import LookupOutcome, SubmitOutcome, WithdrawOutcome

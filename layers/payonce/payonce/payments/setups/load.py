@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import NotFound
 from payonce.paging import make_cursor, read_cursor
-from payonce.payments.setups.items import (
+from payonce.payments.setup_items import (
     METHODS,
     SETUPS,
     customer_partition,
@@ -17,7 +17,7 @@ from payonce.payments.setups.items import (
     setup_from,
     setup_key,
 )
-from payonce.payments.setups.views import method_view, setup_view
+from payonce.payments.setup_views import method_view, setup_view
 from payonce.ports import Table
 
 if TYPE_CHECKING:

@@ -24,10 +24,10 @@ from payonce.idempotency.records import Draft, Plan
 from payonce.payments.payment_work import GatewayWork
 from payonce.payments.representation import declined_response, not_executed_response
 from payonce.payments.rules import NeverExecuted
-from payonce.payments.setups.items import being_revoked, method_from, not_revoked, revoked_writes
+from payonce.payments.setup_items import being_revoked, method_from, not_revoked, revoked_writes
+from payonce.payments.setup_plans import RevocationPlan
+from payonce.payments.setup_views import method_conflict, method_path, method_view
 from payonce.payments.setups.load import load_method
-from payonce.payments.setups.plans import RevocationPlan
-from payonce.payments.setups.views import method_conflict, method_path, method_view
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

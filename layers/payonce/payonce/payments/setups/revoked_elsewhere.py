@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from payonce.domain.errors import WriteConflict
 from payonce.domain.gateway import NotFound, OperationKind, Succeeded
 from payonce.domain.setup import MethodChange, MethodStatus
-from payonce.payments.setups.items import revoked_writes
+from payonce.payments.setup_items import revoked_writes
 from payonce.payments.setups.revoke import revocation_of
 
 if TYPE_CHECKING:

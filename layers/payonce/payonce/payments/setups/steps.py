@@ -18,11 +18,11 @@ from payonce.payments.confirm import LONGEST_TEXT, Confirmation
 from payonce.payments.payment_work import COMMIT_RESERVE_MS, MIN_SUBMIT_MS
 from payonce.payments.representation import declined_response
 from payonce.payments.settlement import settlement_id
+from payonce.payments.setup_items import setup_from, setup_key
+from payonce.payments.setup_plans import SetupStepPlan
+from payonce.payments.setup_views import setup_path, setup_view
 from payonce.payments.setups.deciding import HeldSetup, usable
-from payonce.payments.setups.items import setup_from, setup_key
 from payonce.payments.setups.load import load_setup
-from payonce.payments.setups.plans import SetupStepPlan
-from payonce.payments.setups.views import setup_path, setup_view
 from payonce.ports import Adjust, Table
 
 if TYPE_CHECKING:

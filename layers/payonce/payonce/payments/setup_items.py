@@ -22,7 +22,7 @@ from payonce.domain.setup import (
 )
 from payonce.outbox import event_write, partition_of
 from payonce.payments.payment_items import BY_REFERENCE_INDEX
-from payonce.payments.setups.views import method_view, setup_view
+from payonce.payments.setup_views import method_view, setup_view
 from payonce.ports import Adjust, Insert, Table
 
 if TYPE_CHECKING:
