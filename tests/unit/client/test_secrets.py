@@ -123,7 +123,7 @@ sys.meta_path.insert(0, Blocked())
 import payonce.client, payonce.client.webhooks
 payonce.client.Client("https://api.example.com", "po_key").close()
 rooms = {{name for name in sys.modules if name.startswith("payonce.") and name.count(".") == 1}}
-assert rooms == {{"payonce.client", "payonce.domain", "payonce.webhooks"}}, rooms
+assert rooms == {{"payonce.client", "payonce.domain", "payonce.extras", "payonce.webhooks"}}, rooms
 """
 
 

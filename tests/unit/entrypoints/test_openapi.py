@@ -110,7 +110,7 @@ def test_what_only_some_routes_answer_is_said_of_those_alone() -> None:
         return {each["$ref"].rpartition("/")[2] for each in schema.get("oneOf", [schema])}
 
     in_flight = {"KeyInProgressProblem", "KeyExpiredProblem"}
-    assert kinds("create_payment", 409) == in_flight
+    assert kinds("create_payment", 409) == {*in_flight, "SetupStateProblem"}
     assert kinds("refund_payment", 409) == {*in_flight, "PaymentStateProblem", "AmountExceedsAvailableProblem"}
     assert kinds("approve_correction", 403) == {"ForbiddenProblem", "SelfApprovalProblem"}
     assert kinds("create_payment", 503) == {"StoreUnavailableProblem", "GatewayUnavailableProblem"}

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 EXTRA: dict[str, dict[str, Any]] = {
     "UpstreamRefused": {"answer": Answered(503, {}, b"")},
     "WriteConflict": {"index": 0, "current": None},
+    "PackageMissing": {"package": "redis"},
 }
 OWN = [
     cls("from something that was called after the effect", **EXTRA.get(name, {}))

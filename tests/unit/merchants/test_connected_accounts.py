@@ -128,7 +128,7 @@ def instruction(kind: OperationKind, **more: Any) -> Instruction:
 def do_everything(gateway: Gateway) -> None:
     """Make every call of the port once."""
     waiting = AwaitsPayer("pi_1", "")
-    for kind in OperationKind:
+    for kind in sorted(gateway.capabilities.operations):
         gateway.submit(instruction(kind), SOON)
         gateway.find(instruction(kind), SOON)
     gateway.withdraw(instruction(OperationKind.PAYMENT), waiting, SOON)

@@ -105,6 +105,7 @@ PROBLEMS: Mapping[type[errors.PayonceError], ProblemType] = MappingProxyType(
         errors.ConservationViolated: INTERNAL,
         errors.CaseTransitionError: INTERNAL,
         errors.MisconfiguredError: INTERNAL,
+        errors.PackageMissing: INTERNAL,
     }
 )
 
