@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
     from payonce.gateways.check.verdicts import Check
 
-KEYS = frozenset(check.name for check in CHECKS if check.name.startswith("key_retention_seconds"))
+KEYS = frozenset(
+    check.name for check in CHECKS if check.name.startswith("key_retention_seconds") or check.name == "setup.keys"
+)
+SETUPS = frozenset(check.name for check in CHECKS if check.name.startswith(("setup.", "revocation.")))
 CONFIRMATIONS = frozenset({"confirm.forged", "confirm.twice"})
 # Of each kit, the checks that can't be tried.
 NOT_TRIED = {
@@ -62,9 +65,11 @@ NOT_TRIED = {
             "events.changed",
             "events.stale",
         }
-    ),
+    )
+    | SETUPS,
     # Mollie promises no time after which a listing is complete, needs no confirmation, and signs without a time.
     "mollie:vendor": CONFIRMATIONS
+    | SETUPS
     | {
         "lookup_authoritative_after_seconds.executed",
         "lookup_authoritative_after_seconds.late",
@@ -73,6 +78,7 @@ NOT_TRIED = {
         "events.stale",
     },
     "template:vendor": CONFIRMATIONS
+    | SETUPS
     | {
         "payment_method_types.wallet",
         "payment_method_types.bank_transfer",
