@@ -117,10 +117,10 @@ def _matched(method: str, path: str) -> tuple[Route, dict[str, str]]:
     raise NotFound("There is no such route.")
 
 
-def in_memory() -> Api:
-    """Return an API with a merchant."""
-    clock = RealClock()
-    gateway = ScriptedGateway(clock)
+def in_memory(gateway: Any = None, clock: RealClock | None = None) -> Api:
+    """Return an API with a merchant. Without a gateway of the test's, it is a scripted one."""
+    clock = clock or RealClock()
+    gateway = gateway or ScriptedGateway(clock)
     application = Application(
         load_settings(SETTINGS),
         clock=clock,

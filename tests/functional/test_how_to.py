@@ -1,0 +1,100 @@
+"""The how-tos of docs/how-to that need files, or a fake of Stripe, and no cloud: followed as they stand there."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from local.localstripe_server import (
+    DECLINED_CARD,
+    TEST_KEY,
+    all_refunds,
+    charges_of,
+    make_payment_method,
+    running_localstripe,
+)
+from payonce.gateways.stripe_gateway import KEYLESS_STRIPE_CAPABILITIES, StripeGateway
+from tests.support.api_in_memory import Api, in_memory, serving
+from tests.support.aws import REPOSITORY
+from tests.support.pages import Reader, clean_environment, sections
+from tests.support.world import RealClock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SHOPS = ("shop_before", "shop_after", "switch")
+
+
+def test_reading_a_break(tmp_path: Path) -> None:
+    """Fails when the page's command, its program or what they print is no longer what the example gives."""
+    shutil.copytree(REPOSITORY / "docs" / "examples", tmp_path / "docs" / "examples")
+    environment = clean_environment(tmp_path, Path(sys.prefix, "bin"))
+    reader = Reader(tmp_path, environment | {"PYTHONPATH": str(REPOSITORY / "layers" / "payonce"), "COLUMNS": "100"})
+    for blocks in sections("how-to/read-a-break.md").values():
+        reader.follow(blocks)
+    assert len(reader.ran) == 4
+
+
+@pytest.fixture
+def stripe_url() -> Iterator[str]:
+    """A fake of Stripe that ignores idempotency keys."""
+    with running_localstripe() as url:
+        yield url
+
+
+@pytest.fixture
+def api(stripe_url: str) -> Api:
+    """The API with the Stripe adapter on the fake."""
+    clock = RealClock()
+    return in_memory(StripeGateway("bank", TEST_KEY, stripe_url, KEYLESS_STRIPE_CAPABILITIES, clock=clock), clock)
+
+
+@pytest.fixture
+def shops(stripe_url: str, api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    """The page's programs by name, imported from files."""
+    for blocks in sections("how-to/move-from-stripe.md").values():
+        for block in blocks:
+            (tmp_path / block.title).write_text(block.text)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STRIPE_API_KEY", TEST_KEY)
+    monkeypatch.setenv("STRIPE_URL", stripe_url)
+    monkeypatch.setenv("PAYONCE_API_KEY", api.api_key)
+    with serving(api) as url:
+        monkeypatch.setenv("PAYONCE_API_URL", url)
+        modules = {name: importlib.import_module(name) for name in SHOPS}
+        yield modules
+        modules["shop_after"].client.close()
+        modules["shop_before"].client._requestor._get_http_client().close()  # the SDK has no other way
+    for name in SHOPS:
+        del sys.modules[name]
+
+
+def test_the_move_from_stripe(shops: dict[str, Any], api: Api, stripe_url: str) -> None:
+    """Fails when a program of the page does not run, or the new one charges or refunds twice as the old one does."""
+    before, after = shops["shop_before"], shops["shop_after"]
+    old, new, declined = (make_payment_method(stripe_url, *number) for number in ((), (), (DECLINED_CARD,)))
+    assert before.charge("order-1", 1050, old) != before.charge("order-1", 1050, old)
+    assert len(charges_of(stripe_url, old)) == 2  # what the page says of a repeated call
+    api.faults.append("lose-answer")
+    payment_id = after.charge("order-2", 1050, new)
+    assert after.charge("order-2", 1050, new) == payment_id
+    [charged] = charges_of(stripe_url, new)
+    assert charged["amount"] == 1050
+    for _ in range(2):
+        after.give_back(payment_id, 300, "return-1")
+    assert [refund["amount"] for refund in all_refunds(stripe_url)] == [300]
+    assert [shop.charge("order-3", 1050, declined) for shop in (before, after)] == [None, None]
+
+
+def test_an_order_stays_on_its_path(shops: dict[str, Any], stripe_url: str) -> None:
+    """Fails when an order that may have been sent to Stripe before the move is charged by payonce."""
+    token = make_payment_method(stripe_url)
+    switch = shops["switch"].charge
+    assert str(switch({"id": "order-4", "payments_by": "stripe"}, 1050, token)).startswith("pi_")
+    assert str(switch({"id": "order-5", "payments_by": "payonce"}, 1050, token)).startswith("pay_")
