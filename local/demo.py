@@ -140,15 +140,15 @@ def to_go_on(stack: Stack, api_key: str, endpoint: str) -> str:
     return "\n".join(
         (
             stack.how_to_operate(),
-            f"export API={stack.api_url} PAYONCE_API_KEY={api_key}",
+            f"export PAYONCE_API_URL={stack.api_url} PAYONCE_API_KEY={api_key}",
             "payonce pay 1050 EUR --reference my-first-payment",
             "payonce events tail --no-follow",
-            f"curl -i $API/payments {authorization} -H 'Content-Type: application/json' "
+            f"curl -i $PAYONCE_API_URL/payments {authorization} -H 'Content-Type: application/json' "
             f"-H 'X-Idempotency-Key: my-first-payment-01' -d '{body}'",
-            f"curl $API/payments {authorization}",
+            f"curl $PAYONCE_API_URL/payments {authorization}",
             f"curl {stack.bank.url}/books",
             f"curl '{stack.receiver.url}/_received'",
-            f"curl $API{endpoint}/deliveries {authorization}",
+            f"curl $PAYONCE_API_URL{endpoint}/deliveries {authorization}",
             "payonce down",
         )
     )

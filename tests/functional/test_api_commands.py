@@ -105,6 +105,11 @@ def test_nothing_listens_and_no_key_is_named(stack: LoopbackStack) -> None:
     nowhere = {"PAYONCE_STACK": "", "PAYONCE_API_URL": ""}
     unnamed = run(stack, "pay", "1", "EUR", **nowhere)
     assert (unnamed.returncode, "--stack or PAYONCE_STACK" in unnamed.stderr) == (2, True)
+    for words in (("pay", "10.50", "EUR"), ("refund", "pay_1", "--amount", "10.50")):
+        in_euros = run(stack, *words)
+        assert (in_euros.returncode, "write 1050 for 10.50 EUR" in in_euros.stderr) == (2, True), in_euros
+    forgotten = run(stack, "pay", "1", "EUR", PAYONCE_API_KEY="po_of_another_stack")
+    assert (forgotten.returncode, "next: set PAYONCE_API_KEY" in forgotten.stderr) == (2, True), forgotten
     without = run(stack, "pay", "1", "EUR", "--api", stack.api_url, **nowhere)
     assert (without.returncode, "Set PAYONCE_API_KEY" in without.stderr) == (2, True)
 
@@ -256,3 +261,6 @@ def test_one_webhook_is_verified_from_a_file(stack: LoopbackStack, tmp_path: Pat
     body.write_bytes(BODY.replace(b"pay_1", b"pay_2"))
     forged = run(stack, "webhooks", "verify", str(body), "--secret-file", str(secret), *words, "--json")
     assert (forged.returncode, json.loads(forged.stdout)["reason"]) == (1, "SignatureMismatch")
+    secret.write_text("this is another file than the one with the secrets")
+    other = run(stack, "webhooks", "verify", str(body), "--secret-file", str(secret), *words)
+    assert (other.returncode, f"{secret} has to hold 1 to 8 secrets, whsec_..." in other.stderr) == (2, True), other

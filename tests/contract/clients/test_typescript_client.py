@@ -120,8 +120,8 @@ def test_the_snippets_of_its_readme_run(typescript: Path, api: Api, url: str, tm
     said = node.run(
         [node.node(), "both.js"],
         tmp_path,
-        PAYONCE_URL=url,
-        PAYONCE_KEY=api.api_key,
+        PAYONCE_API_URL=url,
+        PAYONCE_API_KEY=api.api_key,
         WEBHOOK_SECRET=secret.text(),
         SIGNED=json.dumps({"headers": headers, "body": BODY.decode()}),
     )

@@ -31,7 +31,7 @@ BLOCKS = re.findall(r"^```python\n(.*?)^```", DOCUMENT, re.MULTILINE | re.DOTALL
 @pytest.fixture
 def examples(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
     """What the document's Python blocks define, run in order in a folder of their own."""
-    monkeypatch.setenv("PAYONCE_URL", URL)
+    monkeypatch.setenv("PAYONCE_API_URL", URL)
     monkeypatch.setenv("PAYONCE_API_KEY", API_KEY)
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}

@@ -8,6 +8,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 from payonce.cli.http_api import (
+    KEY_VARIABLE,
     Answer,
     Api,
     Patience,
@@ -27,15 +28,16 @@ if TYPE_CHECKING:
 __all__ = ["add_commands", "needs_stack", "run"]
 
 DEFAULT_PATIENCE_SECONDS: Final = 60
-ACCEPTED, DECLINED, TOO_MANY = 202, 402, 429
+ACCEPTED, UNAUTHENTICATED, DECLINED, TOO_MANY = 202, 401, 402, 429
 IN_DOUBT: Final = "in_doubt"
+_KEY_HINT: Final = f"set {KEY_VARIABLE} to a key of this API; `payonce merchants create NAME` makes one"
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_-]{1,80}")
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the parsers of ``pay`` and ``refund``."""
     pay = commands.add_parser("pay")
-    pay.add_argument("amount_minor", type=int, metavar="AMOUNT", help="in minor units: 1050 is 10.50 EUR")
+    pay.add_argument("amount_minor", type=minor_units, metavar="AMOUNT", help="in minor units: 1050 is 10.50 EUR")
     pay.add_argument("currency", metavar="CURRENCY", help="such as EUR")
     pay.add_argument("--method", default="pm_sandbox_visa", metavar="TOKEN", help="default: pm_sandbox_visa")
     pay.add_argument("--capture", choices=("automatic", "manual"), help="default: automatic")
@@ -43,7 +45,9 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     pay.add_argument("--description", metavar="TEXT", help="what it is for, for you to read")
     refund = commands.add_parser("refund")
     refund.add_argument("payment_id", metavar="PAYMENT", help="pay_...")
-    refund.add_argument("--amount", type=int, dest="amount_minor", metavar="MINOR", help="default: all that is left")
+    refund.add_argument(
+        "--amount", type=minor_units, dest="amount_minor", metavar="MINOR", help="default: all that is left"
+    )
     for command in (pay, refund):
         command.add_argument("--key", help="the idempotency key of an earlier try (default: a new one)")
         command.add_argument(
@@ -54,6 +58,18 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
             help=f"how long to go on with the same key (default {DEFAULT_PATIENCE_SECONDS})",
         )
         add_api_option(command)
+
+
+def minor_units(text: str) -> int:
+    """Return the amount. Raises ``ArgumentTypeError`` for one that is not in minor units, such as 10.50."""
+    try:
+        return int(text)
+    except ValueError:
+        from argparse import ArgumentTypeError
+
+        raise ArgumentTypeError(
+            f"{text!r} is not in minor units: write 1050 for 10.50 EUR, and 1050 for 1050 JPY"
+        ) from None
 
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
@@ -112,7 +128,8 @@ def _told(options: argparse.Namespace, answer: Answer, key: str) -> int:
         text = f"{made.get('id', '')}  {made.get('status', '')}  {amount}"
         tell(options, document, f"{text}{'  (replayed)' if replayed == 'true' else ''}")
         return code
-    following = _again(options, key) if code in {Exit.UNKNOWN, Exit.NOT_REACHED} or answer.is_retryable else ""
+    following = _KEY_HINT if answer.status == UNAUTHENTICATED else ""
+    following = _again(options, key) if code in {Exit.UNKNOWN, Exit.NOT_REACHED} or answer.is_retryable else following
     tell(options, {**document, "next": following or None}, "")
     said = made.get("detail") or made.get("title") or f"{made.get('id', '')} {made.get('status', '')}".strip()
     sys.stderr.write(f"{answer.status}: {said or 'no answer of payonce'}\n")

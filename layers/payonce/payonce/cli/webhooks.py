@@ -12,7 +12,7 @@ from payonce.cli.http_api import add_api_option
 from payonce.cli.output import Exit, tell
 from payonce.domain.errors import BodyMalformed, MisconfiguredError
 from payonce.webhooks.rejections import WebhookRejected
-from payonce.webhooks.verify import DEFAULT_TOLERANCE_SECONDS, Verifier
+from payonce.webhooks.verify import DEFAULT_TOLERANCE_SECONDS, MAX_KEYS, Verifier
 
 if TYPE_CHECKING:
     import argparse
@@ -86,7 +86,11 @@ def secrets_of(options: argparse.Namespace) -> list[str]:
     if not text.split():
         more = "; or let --register make an endpoint with one" if options.action == "listen" else ""
         raise MisconfiguredError(f"Name the endpoint's secret in {SECRET_VARIABLE} or with --secret-file{more}.")
-    return text.split()
+    secrets = text.split()
+    if len(secrets) > MAX_KEYS:
+        where = options.secret_file or SECRET_VARIABLE
+        raise MisconfiguredError(f"{where} has to hold 1 to {MAX_KEYS} secrets, whsec_... or whpk_..., one a line.")
+    return secrets
 
 
 def verifier_of(options: argparse.Namespace, secrets: list[str]) -> Verifier:
