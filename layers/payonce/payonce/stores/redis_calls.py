@@ -215,10 +215,16 @@ def _name(error: exceptions.RedisError) -> str:
 def check_redis(client: Redis, clock: Clock, *, at_least: Durability = Durability.ALWAYS) -> None:
     """Return if the server may keep claims, by the rules of ``ServerCheck``.
 
-    Raises ``MisconfiguredError`` if not, and ``StoreUnavailable`` when it does not answer.
+    Raises ``MisconfiguredError`` if not, and ``StoreUnavailable``, which names the address, when it does not answer.
     """
     check = _StartUpCheck(clock, at_least)
-    RedisCalls(client, check).check()
+    try:
+        RedisCalls(client, check).check()
+    except StoreUnavailable as error:
+        # Only here: later errors may reach the clients of a service, whom its servers' addresses do not concern.
+        at = client.connection_pool.connection_kwargs
+        address = at.get("path") or f"{at.get('host', 'localhost')}:{at.get('port', 6379)}"
+        raise StoreUnavailable(f"{error.detail} Does Redis or Valkey listen at {address}?") from error
 
 
 class _StartUpCheck(ServerCheck):
