@@ -52,6 +52,7 @@ def test_killed_under_load(name: str, redis_server: RedisServer) -> None:
     found = kill_under_load(TARGETS[name], EXAMPLES, url, seconds=SECONDS, pairs=PAIRS, seed=11)
     told(name, found)
     assert found.kills >= min(2, SECONDS)
+    assert found.outcomes["ReadError"] + found.outcomes["RemoteProtocolError"] > 0  # requests that a kill has cut
     assert found.doubles == 0
     assert found.unanswered == 0
     assert set(found.executions) == set(found.answers)
