@@ -67,9 +67,3 @@ def test_without_the_middleware(name: str, redis_server: RedisServer, tmp_path: 
     told(f"{name} without its middleware", found)
     assert found.unanswered == 0
     assert found.doubles > 0
-
-
-@pytest.mark.parametrize("name", TARGETS)
-def test_is_short(name: str) -> None:
-    """An example is under 60 lines."""
-    assert len((EXAMPLES / f"{name}_service.py").read_text().splitlines()) < 60
