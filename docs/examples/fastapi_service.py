@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 from pydantic import BaseModel
+from starlette.types import Scope
 
 from payonce import redis_store
 from payonce.domain.errors import NotExecuted
@@ -20,7 +21,7 @@ USERS = {b"Bearer ann-s-token": "ann", b"Bearer bob-s-token": "bob"}  # stands f
 BANK_TIMEOUT_SECONDS = 0.5  # for each of connecting, sending and receiving: together less than the contract's 2 s
 
 
-def user_of(scope: dict[str, Any]) -> str | None:
+def user_of(scope: Scope) -> str | None:
     return USERS.get(dict(scope["headers"]).get(b"authorization", b""))
 
 
@@ -51,4 +52,5 @@ async def create_order(order: Order) -> dict[str, Any]:
             charged = await bank.post(f"{BANK_URL}/charges", json=charge)
         except httpx.ConnectError as error:
             raise NotExecuted("the bank was not reached") from error
-    return charged.raise_for_status().json()
+    answer: dict[str, Any] = charged.raise_for_status().json()
+    return answer

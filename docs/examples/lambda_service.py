@@ -20,7 +20,7 @@ BANK_TIMEOUT_SECONDS = 2  # for each of connecting, sending and receiving: toget
 
 def user_of(event: dict[str, Any]) -> str | None:
     """Return whom the authorizer of the API has found."""
-    claims = event["requestContext"].get("authorizer", {}).get("claims", {})
+    claims: dict[str, str] = event["requestContext"].get("authorizer", {}).get("claims", {})
     return claims.get("sub")
 
 

@@ -133,7 +133,7 @@ class Crowd:
     def _place(self, client: httpx.Client, order: str, chance: random.Random) -> bool:
         headers = {"Authorization": "Bearer ann-s-token", "Idempotency-Key": f"key-of-the-{order}"}
         while time.monotonic() < self._patience_ends:
-            wait_seconds = 0.1
+            wait_seconds = 0.4
             try:
                 answer = client.post("/orders", json={"order": order, "amount_minor": 1000}, headers=headers)
             except httpx.TransportError as error:
