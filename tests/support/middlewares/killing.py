@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 EXAMPLES = REPOSITORY / "docs" / "examples"
 WORKERS = 2
 GAP_SECONDS = (0.2, 0.8)
+LEAST_KILLS = 3  # however slow the machine is
 EVERYTHING_OF = 8  # one kill in so many takes the supervisor and all workers
 ASK_AGAIN_OF = 4  # one answer in so many is asked for once more
 RETRY_SECONDS = 1.0  # what a Retry-After is cut to, so that a short run sees many tries
@@ -84,6 +85,11 @@ class Found:
     kills: int = 0
     executions: Counter[str] = field(default_factory=Counter)  # by order
     unanswered: int = 0
+
+    @property
+    def cut(self) -> int:
+        """Return how many requests have lost their connection before their answer was complete."""
+        return self.outcomes["ReadError"] + self.outcomes["RemoteProtocolError"]
 
     @property
     def doubles(self) -> int:
@@ -162,15 +168,15 @@ def kill_under_load(target: str, folder: Path, redis_url: str, *, seconds: float
         crowd = Crowd(service.url, pairs, chance)
         try:
             crowd.start()
-            assert crowd.served.wait(START_SECONDS), "the service did not start"
-            ends = time.monotonic() + seconds
-            while time.monotonic() < ends:
-                time.sleep(chance.uniform(*GAP_SECONDS))
+            ends = None
+            while ends is None or time.monotonic() < ends or crowd.found.kills < LEAST_KILLS or not crowd.found.cut:
                 # A service that has not come up again has nothing to lose: killing it would only make the run empty.
-                if crowd.served.wait(max(0.0, ends - time.monotonic())):
-                    service.kill_one(chance)
-                    crowd.found.kills += 1
-                    crowd.served.clear()
+                assert crowd.served.wait(START_SECONDS), "the service did not come up"
+                ends = ends or time.monotonic() + seconds
+                time.sleep(chance.uniform(*GAP_SECONDS))
+                service.kill_one(chance)
+                crowd.found.kills += 1
+                crowd.served.clear()
         finally:
             crowd.finish()
             service.stop()
