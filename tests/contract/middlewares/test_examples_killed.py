@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from local.redis_servers import RedisServer
 
-SECONDS = float(os.environ.get("PAYONCE_KILL_SECONDS", "3"))
+SECONDS = float(os.environ.get("PAYONCE_KILL_SECONDS", "2"))
 PAIRS = 12
 TARGETS = {"fastapi": "fastapi_service:app", "django": "django_service:application"}
 # What takes the middleware out of each service: its line, and the reference that it makes.
