@@ -63,7 +63,7 @@ def test_killed_under_load(name: str, redis_server: RedisServer) -> None:
 def test_without_the_middleware(name: str, redis_server: RedisServer, tmp_path: Path) -> None:
     """The same run finds double executions in the same service without its middleware."""
     folder = mutated(name, tmp_path, (MIDDLEWARE[name], ""), REFERENCE)
-    found = kill_under_load(TARGETS[name], folder, f"{redis_server.url}/3", seconds=1, pairs=PAIRS, seed=11)
+    found = kill_under_load(TARGETS[name], folder, f"{redis_server.url}/3", seconds=0, pairs=4, seed=11, least_kills=1)
     told(f"{name} without its middleware", found)
     assert found.unanswered == 0
     assert found.doubles > 0

@@ -160,7 +160,16 @@ class Crowd:
             self.found.outcomes[outcome] += 1
 
 
-def kill_under_load(target: str, folder: Path, redis_url: str, *, seconds: float, pairs: int, seed: int) -> Found:
+def kill_under_load(
+    target: str,
+    folder: Path,
+    redis_url: str,
+    *,
+    seconds: float,
+    pairs: int,
+    seed: int,
+    least_kills: int = LEAST_KILLS,
+) -> Found:
     """Run the service of ``folder``, kill its processes for ``seconds`` under load, and return what came of it."""
     chance = random.Random(seed)
     with running_bank() as bank_url:
@@ -169,7 +178,7 @@ def kill_under_load(target: str, folder: Path, redis_url: str, *, seconds: float
         try:
             crowd.start()
             ends = None
-            while ends is None or time.monotonic() < ends or crowd.found.kills < LEAST_KILLS or not crowd.found.cut:
+            while ends is None or time.monotonic() < ends or crowd.found.kills < least_kills or not crowd.found.cut:
                 # A service that has not come up again has nothing to lose: killing it would only make the run empty.
                 assert crowd.served.wait(START_SECONDS), "the service did not come up"
                 ends = ends or time.monotonic() + seconds
