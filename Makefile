@@ -90,6 +90,9 @@ client-kills: setup ## the Python client killed between any two of its steps, an
 dropped-connections: setup ## 1,000 tries with cut connections for each middleware, on two processes and a Valkey server: prints what was cut
 	PAYONCE_DROPS=1000 $(PYTEST) tests/contract/middlewares -s --timeout=1800
 
+examples-killed: setup ## the example services on FastAPI and Django, their processes killed at random under load: MINUTES=2 for each; prints what was seen
+	PAYONCE_KILL_SECONDS=$$((60 * $(or $(MINUTES),2))) $(PYTEST) tests/contract/middlewares/test_examples_killed.py -s --timeout=7200
+
 waiting-races: setup ## 1,000 races about payments that the bank holds, on DynamoDB Local: prints how they ended
 	PAYONCE_RACES=1000 $(PYTEST) tests/contract/test_waiting_races.py -s --timeout=1800
 

@@ -18,6 +18,10 @@ from tests.support.upstreams.running import ENVIRONMENT
 KEYED = {"idempotency-key"}
 
 
+async def asking(_: Any) -> None:
+    """What an asynchronous application's author may take for a ``resolve``."""
+
+
 @pytest.mark.parametrize(
     "setting",
     [
@@ -36,6 +40,7 @@ KEYED = {"idempotency-key"}
         {"max_request_bytes": -1},
         {"max_in_flight": 0},
         {"releases_on": (OSError, KeyboardInterrupt)},
+        {"resolve": asking},
     ],
 )
 def test_a_setting_out_of_range_stops_the_start(setting: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING
 
 from payonce.clock import SystemClock
@@ -35,7 +36,8 @@ class Contract:
     ``{rest+}`` the rest of a path; () is every path. ``required``: refuse a request of these routes without a key,
     which is otherwise passed on as it is. ``keep`` and ``release``: the statuses that conclude a key, and those by
     which the application says that it did nothing; any other leaves the key in doubt, and the more specific match
-    counts. ``resolve`` and ``releases_on``: see ``idempotent_operation``; a ``WasExecuted`` has an ``Answer``.
+    counts. ``resolve`` and ``releases_on``: see ``idempotent_operation``; a ``WasExecuted`` has an ``Answer``,
+    and ``resolve`` is no coroutine function, under ASGI either.
     ``max_inline_bytes`` of an answer's body fit into its record, and up to ``max_bytes`` into ``blobs``.
     ``max_in_flight``: keyed requests that one process works on or lets wait; more are refused before any claim.
     ``documentation_url``: the page of problem types that problems link to.
@@ -67,6 +69,8 @@ class Contract:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_patterns", tuple(map(_pattern, self.routes)))
         check_releases_on(self.releases_on)
+        if iscoroutinefunction(self.resolve):  # it would be noticed only after the first crash
+            raise ValueError("resolve is an ordinary function, which may block, and no coroutine function.")
         if not OPERATION.fullmatch(self.operation):
             raise ValueError("operation is a stable name of 1 to 100 letters, digits, '_', '.' and '-'.")
         _check_range("timeout_seconds", self.timeout_seconds, 0.1, MAX_TIMEOUT_SECONDS)
