@@ -599,7 +599,7 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
     },
     "reconcile": {
         "scheduled": scheduled("payonce-reconcile"),
-        "report": arrived("incoming/proxy/bank/24 November.csv"),
+        "report": arrived("incoming/gateway/bank/24 November.csv"),
         "wrong_folder": arrived("incoming/notes.txt"),
         "policy": arrived("policy/run.toml"),
     },
