@@ -22,10 +22,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from payonce.domain.errors import GatewayUnavailable, OutcomeUnknown, StoreUnavailable, WriteConflict
-from payonce.domain.gateway import Pending, Succeeded, Unknown
+from payonce.domain.gateway import AwaitsPayer, Pending, Succeeded, Unknown
 from payonce.domain.gateway_address import PLATFORM, address_of
 from payonce.domain.ids import operation_of
 from payonce.domain.payment import NOT_EXECUTED, WAITING, PaymentStatus
+from payonce.domain.setup import NOTHING_SAVED
 from payonce.idempotency.records import RecordStatus
 from payonce.notices.about import NotAnswered
 from payonce.notices.kept import NoticeState, ended_notice, find_notice
@@ -34,6 +35,7 @@ from payonce.observability import get_logger
 from payonce.payments.at_gateway import catch_up
 from payonce.payments.held import instruction_of
 from payonce.payments.settlement import settlement_id
+from payonce.payments.setups.deciding import instruction_of_setup
 from payonce.payments.setups.revoked_elsewhere import end_revoked
 from payonce.payments.told_charge import state_told
 from payonce.recovery.asker import Tally
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from payonce.domain.gateway import ChargeState, Notice
     from payonce.domain.gateway_address import GatewayAddress
     from payonce.domain.payment import Payment
+    from payonce.domain.setup import Setup
     from payonce.idempotency.record_store import DatabaseIdempotencyStore
     from payonce.idempotency.records import IdempotencyRecord
     from payonce.notices.about import About, Finder
@@ -158,12 +161,33 @@ class Applier:
             settled = self._settle_held(about.setup.merchant_id, about.names, deadline)
             if isinstance(settled, Again):
                 return settled
+            late = None if settled else self._late(about.setup, deadline)
+            if late is not None:
+                return late
         ended = end_revoked(self._services, self._gateway_named, about.methods, deadline)
         if ended is None:
             return Again("the gateway did not say whether a method is revoked, or it has changed meanwhile")
         if about.payment is not None:
             return self._bring_in(notice, about, about.payment, deadline)
         return Ended(NoticeState.APPLIED, ended or "the claim was given back, or nothing is open")
+
+    def _late(self, setup: Setup, deadline: Deadline) -> Again | Ended | None:
+        """Return what becomes of an event about a set-up that has saved nothing here; ``None`` if it is true.
+
+        A mandate that the gateway has nevertheless is one that nobody knows, and nobody revokes: people have to.
+        """
+        if setup.status not in NOTHING_SAVED:
+            return None
+        found = self._gateway_named(setup.address).find(instruction_of_setup(setup), deadline)
+        match found:
+            case Succeeded():
+                reason = f"the gateway has saved what a setup that is {setup.status} here was to save"
+                return Ended(NoticeState.FAILED, reason)
+            case AwaitsPayer():
+                return None  # nothing is saved, and the settlement withdraws it no more
+            case Pending() | Unknown():
+                return Again(found.reason)
+        return None
 
     def _about(self, kept: KeptNotice, deadline: Deadline) -> About:
         """Return what the event is about, by what its account at the gateway says."""
@@ -196,6 +220,10 @@ class Applier:
         caught = catch_up(self._services, gateway, payment, deadline, told=None if asked else self._told)
         if caught.open_reason:
             return Again(caught.open_reason)
+        told = notice.outcome
+        if not asked and told is not None and told.currency != payment.currency and (told.executed or told.undone):
+            said = f"it tells of {told.amount_minor} {told.currency} of a payment in {payment.currency}"
+            return Ended(NoticeState.UNKNOWN, said)
         if not asked and not caught.changes:
             return _unread(notice, settled=bool(about.claims or waited))
         return Ended(NoticeState.APPLIED, " ".join(caught.changes))
