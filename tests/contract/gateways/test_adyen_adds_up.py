@@ -27,9 +27,8 @@ __all__ = ["handle"]  # a fixture
 STEPS = 12
 EVERY_TRY_MS = 12 * HOUR_MS  # an event that can't be applied is given up after 6 to 7 hours
 CHARGEBACKS = ("NOTIFICATION_OF_CHARGEBACK", "CHARGEBACK", "CHARGEBACK_REVERSED", "SECOND_CHARGEBACK")
-# Those that once ended otherwise: a capture after one of ours that was reversed (92, 182), a refund against a capture
-# that failed before it was booked (14, 31, 123). And some of the others.
-SEEDS = (92, 182, 14, 31, 123, *range(1, 8))
+# 155 once ended in silence: a capture after one of ours that was reversed. The next five can't be booked, either.
+SEEDS = (155, 11, 12, 76, 195, 242, *range(1, 5))
 
 
 class Run:
@@ -174,6 +173,7 @@ def test_a_refund_against_a_capture_that_was_never_booked_is_listed(handle: Adye
     handle.advance(DAY_SECONDS)
     [ours] = [row for row in handle.books(kind="capture") if row["status"] == "succeeded"]
     handle.act("fail_operation", psp_reference=ours["psp_reference"])
+    run.shop.deliver()  # all of it at once: the capture's end is its failure
     run.end()
     assert run.difference_minor() == 273
     assert run.reasons()

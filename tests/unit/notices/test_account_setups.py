@@ -6,6 +6,7 @@ Stripe's ``payment_method.detached`` and ``setup_intent.*`` of a connected accou
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,10 +16,11 @@ from payonce.domain.setup import MethodStatus
 from payonce.idempotency.release import ReleaseOrder
 from payonce.payments.recovery_run import release_desk
 from payonce.payments.settlement import LOST_AFTER_MS, settlement_id
+from payonce.payments.setups.items import TOKENS_LOOKED_AT
 from tests.support.account_stage import MERCHANT_A, MERCHANT_B, AccountStage
 from tests.support.holding import HoldingGateway
 from tests.support.setup_shop import SetupShop
-from tests.support.setups import events_of
+from tests.support.setups import events_of, store_method
 
 # Who says it, of which account the event is, and whether it may speak of what merchant B has at account b.
 SPEAKERS = [
@@ -102,7 +104,7 @@ def test_an_event_that_names_ones_own_and_anothers_speaks_of_neither(shop: Setup
 
 
 def test_a_token_that_two_accounts_have_ends_the_one_of_the_event(shop: SetupShop) -> None:
-    """Fails where a token is looked for at a gateway, and not in the account: the first 20 may all be others'."""
+    """Fails where a token ends every account's method of that name."""
     methods = [shop.saved(merchant_id) for merchant_id in (MERCHANT_A, MERCHANT_B)]
     assert methods[0].token == methods[1].token
     for books in (shop.bank, bank_b(shop)):
@@ -110,6 +112,31 @@ def test_a_token_that_two_accounts_have_ends_the_one_of_the_event(shop: SetupSho
     assert shop.tell(signed_by=MERCHANT_B, account="b", saved_method=methods[0].token) == "applied"
     assert shop.method(methods[0].method_id).status is MethodStatus.ACTIVE
     assert shop.method(methods[1].method_id, MERCHANT_B).status is MethodStatus.REVOKED
+
+
+def test_a_token_is_found_however_many_other_accounts_have_it(shop: SetupShop) -> None:
+    """Fails where a token is looked for at a gateway, and not in the account: those looked at are all others'."""
+    method = shop.saved(MERCHANT_B)
+    for number in range(TOKENS_LOOKED_AT):
+        alike = replace(
+            method, method_id=f"method_{number:026}", made_by=f"setup_{number:026}", account=f"other-{number}"
+        )
+        store_method(shop.stage.database, alike)
+    bank_b(shop).revoked_elsewhere.add(method.token)
+    assert shop.tell(signed_by=MERCHANT_B, account="b", saved_method=method.token) == "applied"
+    assert shop.method(method.method_id, MERCHANT_B).status is MethodStatus.REVOKED
+
+
+def test_an_event_about_a_set_up_does_not_end_what_a_second_one_that_it_names_has_saved(shop: SetupShop) -> None:
+    """Fails where what a second set-up has saved is not held against the event's account."""
+    shop.change("the platform's account")
+    own, other = shop.saved(), shop.saved(MERCHANT_B)
+    bank_b(shop).revoked_elsewhere.add(other.token)
+    asked = len(bank_b(shop).inquiries)
+    assert own.account == ""
+    assert shop.tell(gateway_reference=f"{own.made_by}-1", payment_id=other.made_by) == "applied"
+    assert shop.method(other.method_id, MERCHANT_B).status is MethodStatus.ACTIVE
+    assert len(bank_b(shop).inquiries) == asked
 
 
 def test_an_event_of_a_retired_account_is_asked_there(shop: SetupShop) -> None:
