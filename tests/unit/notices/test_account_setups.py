@@ -16,7 +16,7 @@ from payonce.domain.setup import MethodStatus
 from payonce.idempotency.release import ReleaseOrder
 from payonce.payments.recovery_run import release_desk
 from payonce.payments.settlement import LOST_AFTER_MS, settlement_id
-from payonce.payments.setups.items import TOKENS_LOOKED_AT
+from payonce.payments.setup_items import TOKENS_LOOKED_AT
 from tests.support.account_stage import MERCHANT_A, MERCHANT_B, AccountStage
 from tests.support.holding import HoldingGateway
 from tests.support.setup_shop import SetupShop
