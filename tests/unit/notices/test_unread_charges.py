@@ -96,6 +96,7 @@ def test_what_waits_is_declined_by_a_notification_at_once() -> None:
     [
         ("AUTHORISATION", outcome(), NoticeState.APPLIED),  # what the answer has said before
         ("REFUND_FAILED", outcome(OperationKind.REFUND, executed=False, undone=True), NoticeState.UNKNOWN),
+        ("REFUND", outcome(OperationKind.REFUND, amount_minor=300, currency="USD"), NoticeState.UNKNOWN),
         ("NOTIFICATION_OF_FRAUD", None, NoticeState.UNKNOWN),
     ],
 )

@@ -83,6 +83,7 @@ class MethodChange(StrEnum):
 
 _S, _C = SetupStatus, SetupChange
 SETUP_WAITS = frozenset({_S.REQUIRES_ACTION, _S.PROCESSING})
+NOTHING_SAVED = frozenset({_S.DECLINED, _S.FAILED, _S.CANCELED, _S.EXPIRED})  # as far as is known here
 _DECIDED = {
     _C.ACTION_REQUIRED: _S.REQUIRES_ACTION,
     _C.PROCESSED: _S.PROCESSING,

@@ -103,6 +103,8 @@ def _admit(application: Application, request: Request, work: CreatePayment, is_k
     plan = work.payment_plan
     try:
         application.require_gateway(plan.gateway, plan.payment_method_type, request.gateway)
+        if plan.token is not None:
+            application.gateway(plan.address)  # no other account knows it, and this one's credentials may be forgotten
         application.router.admit(plan.payment_id, plan.merchant_id, plan.priority)
     except (Throttled, GatewayUnavailable, BodyMalformed) as refused:
         if is_known():

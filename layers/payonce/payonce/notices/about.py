@@ -64,13 +64,14 @@ class About:
         lanes = {claim.lane for claim in self.claims if claim.lane}
         if not lanes <= {kept.gateway}:
             return False
-        if self.payment is not None:
-            places = [(self.payment.gateway, self.payment.account, self.payment.merchant_id)]
-        elif self.setup is not None:
-            places = [(self.setup.gateway, self.setup.account, self.setup.merchant_id)]
-        else:
-            # Only the own claim of a payment or set-up is open before it is stored, or a revocation's: each names all.
-            places = [_place_of(claim) for claim in self.claims]
+        # An event can name several things, by its reference, its payment and its saved method: none proves another.
+        stored = [each for each in (self.payment, self.setup) if each is not None]
+        places = [(each.gateway, each.account, each.merchant_id) for each in stored]
+        for claim in self.claims:
+            place = _place_of(claim)
+            # Whatever follows a payment or set-up is where that is, and its claim names no account.
+            follows = "account" not in claim.plan and any(place[2] == each.merchant_id for each in stored)
+            places += [] if follows else [place]
         account = kept.notice.account or PLATFORM
         return all(
             (gateway, at) == (kept.gateway, account) and kept.signed_by in {"", merchant_id}
@@ -123,14 +124,14 @@ class Finder:
     def _methods(self, kept: KeptNotice, names: Sequence[str]) -> list[SavedMethod]:
         """Return the saved methods that the event names by the gateway's token, or by the set-up that saved them."""
         found: list[SavedMethod] = []
+        account = kept.notice.account or PLATFORM
         if kept.notice.saved_method is not None:
-            found = methods_at_gateway(self._database, kept.gateway, kept.notice.saved_method)
+            found = methods_at_gateway(self._database, kept.gateway, account, kept.notice.saved_method)
         for setup_id in (each for each in names if each.startswith(f"{SETUP_PREFIX}_")):
             setup = self._setup(setup_id)
             if setup is not None and setup.saved_method_id not in (None, *(method.method_id for method in found)):
                 saved = find_method(self._database, setup.merchant_id, str(setup.saved_method_id))
                 found += [] if saved is None else [saved]
-        account = kept.notice.account or PLATFORM
         return [
             method
             for method in found

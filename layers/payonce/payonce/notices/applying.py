@@ -18,21 +18,20 @@ does nothing where nothing has changed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from payonce.domain.errors import GatewayUnavailable, OutcomeUnknown, StoreUnavailable, WriteConflict
-from payonce.domain.gateway import Pending, Succeeded, Unknown
 from payonce.domain.gateway_address import PLATFORM, address_of
-from payonce.domain.ids import operation_of
 from payonce.domain.payment import NOT_EXECUTED, WAITING, PaymentStatus
+from payonce.domain.setup import NOTHING_SAVED
 from payonce.idempotency.records import RecordStatus
 from payonce.notices.about import NotAnswered
 from payonce.notices.kept import NoticeState, ended_notice, find_notice
 from payonce.notices.message import ApplyMessage, parse_apply
+from payonce.notices.verdicts import Again, Ended, foreign_currency, payment_not_executed, setup_not_executed, unread
 from payonce.observability import get_logger
 from payonce.payments.at_gateway import catch_up
-from payonce.payments.held import instruction_of
 from payonce.payments.settlement import settlement_id
 from payonce.payments.setups.revoked_elsewhere import end_revoked
 from payonce.payments.told_charge import state_told
@@ -68,22 +67,6 @@ class RecoverEarly(Protocol):
     ) -> bool | None:
         """See the class."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Again:
-    """The event has to be applied again later: after ``delay_seconds``, or after a growing pause."""
-
-    reason: str
-    delay_seconds: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """The event is done with."""
-
-    state: NoticeState
-    reason: str
 
 
 class Applier:
@@ -158,6 +141,10 @@ class Applier:
             settled = self._settle_held(about.setup.merchant_id, about.names, deadline)
             if isinstance(settled, Again):
                 return settled
+            if not settled and about.setup.status in NOTHING_SAVED:
+                late = setup_not_executed(self._gateway_named(about.setup.address), about.setup, deadline)
+                if late is not None:
+                    return late
         ended = end_revoked(self._services, self._gateway_named, about.methods, deadline)
         if ended is None:
             return Again("the gateway did not say whether a method is revoked, or it has changed meanwhile")
@@ -191,13 +178,15 @@ class Applier:
             return Ended(NoticeState.APPLIED, "the gateway was asked and holds it")
         gateway = self._gateway_named(payment.address)
         if payment.status in NOT_EXECUTED:
-            return _not_executed(gateway, payment, notice, deadline)
+            return payment_not_executed(gateway, payment, notice, deadline)
         asked = gateway.capabilities.reads_charges
         caught = catch_up(self._services, gateway, payment, deadline, told=None if asked else self._told)
         if caught.open_reason:
             return Again(caught.open_reason)
+        if not asked and (foreign := foreign_currency(notice, payment)) is not None:
+            return foreign
         if not asked and not caught.changes:
-            return _unread(notice, settled=bool(about.claims or waited))
+            return unread(notice, settled=bool(about.claims or waited))
         return Ended(NoticeState.APPLIED, " ".join(caught.changes))
 
     def _told(self, payment: Payment) -> ChargeState:
@@ -242,32 +231,3 @@ class Applier:
             get_logger().warning("gateway event about nothing known", extra={**said, "reason": ended.reason})
         elif ended.state is NoticeState.FAILED:
             get_logger().error("gateway event not applied", extra={**said, "reason": ended.reason})
-
-
-def _not_executed(gateway: Gateway, payment: Payment, notice: Notice, deadline: Deadline) -> Again | Ended:
-    """Return what becomes of an event about a payment of which nothing was taken, as far as is known here.
-
-    A gateway that has executed it nevertheless has broken its word, or somebody has in its dashboard. People have to
-    know, because a payer has paid for what a merchant was told has failed. It is not booked: see ``reconciliation``.
-    """
-    instruction = instruction_of(payment)
-    if notice.gateway_reference is not None and operation_of(notice.gateway_reference) == payment.payment_id:
-        instruction = replace(instruction, gateway_reference=notice.gateway_reference)
-    found = gateway.find(instruction, deadline)
-    match found:
-        case Succeeded():
-            reason = f"the gateway has executed a payment that is {payment.status} here"
-            return Ended(NoticeState.FAILED, reason)
-        case Pending() | Unknown():
-            return Again(found.reason)
-    return Ended(NoticeState.APPLIED, "")
-
-
-def _unread(notice: Notice, *, settled: bool) -> Ended:
-    """Return what becomes of an event about a charge that the gateway can't be asked about.
-
-    It tells the end of an operation of ours, or of a dispute what is booked already; or it is shown to people.
-    """
-    if settled or notice.dispute is not None or (notice.outcome is not None and not notice.outcome.undone):
-        return Ended(NoticeState.APPLIED, "")
-    return Ended(NoticeState.UNKNOWN, "what was done to the charge can't be asked at this gateway")

@@ -135,5 +135,9 @@ def _still_open(payment: Payment, state: ChargeState) -> str:
         or (state.disputes and not payment.is_open_to_disputes)
         or (state.voided and authorized)
     ):
-        return "the gateway shows more than is certainly not ours"
+        return (
+            f"the gateway shows more than is certainly not ours: captured {state.captured_minor}, refunded "
+            f"{state.refunded_minor}, reversed {state.reversed_minor}; the payment here is {payment.status}, with "
+            f"{payment.captured_minor}, {payment.refunded_minor} and {payment.reversed_minor}"
+        )
     return ""

@@ -10,12 +10,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import (
+    CredentialsUnavailable,
     NotFound,
     PayonceError,
     StoreUnavailable,
     WriteConflict,
 )
 from payonce.domain.gateway import ChargeState, Declined, Instruction, OperationKind, Overtaken, Pending, Succeeded
+from payonce.domain.gateway_address import PLATFORM, address_of
 from payonce.domain.money import Money
 from payonce.idempotency.json_response import json_response
 from payonce.idempotency.records import Completed, Draft, Plan, StoredResponse
@@ -150,7 +152,7 @@ class FollowUp(GatewayWork):
         before = load_payment(self._services, plan.merchant_id, plan.payment_id)
         if before.version != seen_version:
             return self.draft(refused)
-        multiple_captures = self._gateway_named(before.address).capabilities.multiple_captures
+        multiple_captures = self._captures_in_parts(before)
         declined = self._effect(before, refused)
         found = unknown_to_us(declined.payment, state, multiple_captures=multiple_captures)
         self._payment = before  # the findings hold for this version alone
@@ -191,9 +193,19 @@ class FollowUp(GatewayWork):
             plan.reserved_minor,
             at_ms=self._clock.now_ms(),
             # Evaluated for captures only: an operator may release a refund without its gateway being configured.
-            multiple_captures=plan.kind is OperationKind.CAPTURE
-            and self._gateway_named(payment.address).capabilities.multiple_captures,
+            multiple_captures=plan.kind is OperationKind.CAPTURE and self._captures_in_parts(payment),
         )
+
+    def _captures_in_parts(self, payment: Payment) -> bool:
+        """Return whether the gateway takes several captures, which is the same at each of its accounts.
+
+        A capture at an account whose credentials were forgotten can still be released.
+        """
+        try:
+            gateway = self._gateway_named(payment.address)
+        except CredentialsUnavailable:
+            gateway = self._gateway_named(address_of(payment.gateway, payment.merchant_id, PLATFORM))
+        return gateway.capabilities.multiple_captures
 
     def _writes(self, before: Payment, effects: Sequence[Effect], code: str | None) -> list[Write]:
         references = References(self.reference, moved_as=self._moved_as or self.reference)

@@ -45,7 +45,9 @@ class OperationSettlement(FollowUp):
         if isinstance(found, Succeeded | Declined):
             return self._settled(gateway, instruction, found, claim)
         plan, now_ms = self._plan, self._clock.now_ms()
-        report_lost(found, plan.payment_id, gateway.name, since_ms=plan.created_at_ms, now_ms=now_ms)
+        named = {"payment_id": plan.payment_id, "operation_id": plan.operation_id, "merchant_id": plan.merchant_id}
+        named["account"] = "" if self._payment is None else self._payment.account
+        report_lost(found, named, gateway.name, since_ms=plan.created_at_ms, now_ms=now_ms)
         return self._doubted(claim, submitted=False)
 
     def abandon_writes(self, record: IdempotencyRecord) -> Sequence[Write]:

@@ -29,6 +29,7 @@ from payonce.domain.gateway import (
     Pending,
     Succeeded,
 )
+from payonce.domain.gateway_address import parts_of
 from payonce.idempotency.json_response import json_response
 from payonce.idempotency.keys import record_id
 from payonce.idempotency.record_items import to_item, waiting_shard_of
@@ -133,10 +134,13 @@ def next_look_ms(now_ms: int, since_ms: int) -> int:
     return now_ms + min(max((now_ms - since_ms) // PAUSE_SHARE, MIN_PAUSE_MS), MAX_PAUSE_MS)
 
 
-def report_lost(found: LookupOutcome, payment_id: str, gateway: str, *, since_ms: int, now_ms: int) -> None:
-    """Name to people what the gateway has held since ``since_ms`` and does not know any more: there is an alarm."""
+def report_lost(found: LookupOutcome, named: Mapping[str, str], gateway: str, *, since_ms: int, now_ms: int) -> None:
+    """Name to people what the gateway has held since ``since_ms`` and does not know any more: there is an alarm.
+
+    ``named`` is what it is and whose: its id, by what it is the id of, and the merchant's.
+    """
     if isinstance(found, NotFound) and now_ms - since_ms >= LOST_AFTER_MS:
-        get_logger().error("gateway lost what it held", extra={"payment_id": payment_id, "gateway": gateway})
+        get_logger().error("gateway lost what it held", extra={**named, "gateway": gateway})
 
 
 def parked(at_ms: int, draft: Callable[[], Draft] | None = None) -> InDoubt:
@@ -146,6 +150,8 @@ def parked(at_ms: int, draft: Callable[[], Draft] | None = None) -> InDoubt:
 
 class PaymentSettlement(GatewayWork):
     """The work of a payment's settlement. A set-up's overrides what is read, and how an answer is understood."""
+
+    _id_name = "payment_id"  # in the log
 
     def __init__(
         self, data: Mapping[str, Any], gateway_named: Callable[[GatewayAddress], Gateway], services: Services
@@ -186,7 +192,9 @@ class PaymentSettlement(GatewayWork):
                 return Completed(partial(self.draft, Expired()))
         if isinstance(outcome, Succeeded | Declined):
             return Completed(partial(self.draft, outcome))
-        report_lost(outcome, self._payment_id, gateway.name, since_ms=held.created_at_ms, now_ms=now_ms)
+        named = {self._id_name: self._payment_id, "merchant_id": self._merchant_id}
+        named["account"] = parts_of(held.address).account
+        report_lost(outcome, named, gateway.name, since_ms=held.created_at_ms, now_ms=now_ms)
         at_ms = next_look_ms(now_ms, held.created_at_ms)
         if now_ms < expires_at_ms:
             at_ms = min(at_ms, expires_at_ms)

@@ -64,15 +64,15 @@ def find_method(database: Database, merchant_id: str, method_id: str) -> SavedMe
     return None if item is None else method_from(item)
 
 
-def methods_at_gateway(database: Database, gateway: str, token: str) -> list[SavedMethod]:
-    """Return the saved payment methods, of whichever merchant, that this gateway knows as ``token``, as they are now.
+def methods_at_gateway(database: Database, gateway: str, account: str, token: str) -> list[SavedMethod]:
+    """Return the saved payment methods, of whichever merchant, that this account knows as ``token``, as they are now.
 
     Eventually consistent: one that was saved a moment ago may be missing.
     """
     page = database.query(
         Table.PAYMENTS,
         index=BY_REFERENCE_INDEX,
-        partition=("operation_reference", _token_at(gateway, token)),
+        partition=("operation_reference", _token_at(gateway, account, token)),
         limit=TOKENS_LOOKED_AT,
     )
     items = [database.get(Table.PAYMENTS, {"pk": item["pk"], "sk": item["sk"]}) for item in page.items]
@@ -124,7 +124,7 @@ def method_writes(method: SavedMethod) -> list[Write]:
         "status": method.status.value,
         "payment_method_type": method.payment_method_type.value,
         # By this, an event of the gateway's finds it: the index is that of operations by the gateway's reference.
-        "operation_reference": _token_at(method.gateway, method.token),
+        "operation_reference": _token_at(method.gateway, method.account, method.token),
     }
     listed = _listed(method.merchant_id, method.customer, METHODS, method.method_id)
     return [Insert(Table.PAYMENTS, item), listed, _method_event(method, MethodChange.SAVED)]
@@ -220,6 +220,6 @@ def _listed(merchant_id: str, customer: str, listed: str, identity: str) -> Writ
     return Insert(Table.PAYMENTS, {"pk": customer_partition(merchant_id, customer), "sk": f"{listed}{identity}"})
 
 
-def _token_at(gateway: str, token: str) -> str:
+def _token_at(gateway: str, account: str, token: str) -> str:
     # No reference of ours holds a "#", so no operation is mistaken for a token, nor a token for an operation.
-    return f"{gateway}#{token}"
+    return f"{gateway}#{account}#{token}" if account else f"{gateway}#{token}"

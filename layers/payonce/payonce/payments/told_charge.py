@@ -32,10 +32,11 @@ def state_told(payment: Payment, told: ChargeTold) -> ChargeState:
     refunded_minor, returned_minor = _moved(outcomes, OperationKind.REFUND)
     left_minor = captured_minor - uncaptured_minor
     return ChargeState(
-        # A capture that failed before our books had it was never booked: only what they hold can be taken back.
-        captured_minor=max(left_minor, payment.captured_minor),
+        # A capture that failed before our books had it was never booked: only what they hold can be taken back. What
+        # they have taken back by now was captured as well, and what is left was captured beside it.
+        captured_minor=max(left_minor + payment.reversed_minor, payment.captured_minor),
         refunded_minor=refunded_minor - returned_minor,
-        reversed_minor=min(uncaptured_minor, max(0, payment.captured_minor - left_minor)),
+        reversed_minor=min(uncaptured_minor, max(payment.reversed_minor, payment.captured_minor - left_minor)),
         voided=not captured_minor and any(each.kind is OperationKind.VOID and each.executed for each in outcomes),
         currency=payment.currency,
         disputes=_disputes(told.disputes),

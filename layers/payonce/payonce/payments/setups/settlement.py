@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 class SetupSettlement(PaymentSettlement):
     """The work of a set-up's settlement."""
 
+    _id_name = "setup_id"
+
     def __init__(
         self, data: Mapping[str, Any], gateway_named: Callable[[GatewayAddress], Gateway], services: Services
     ) -> None:
