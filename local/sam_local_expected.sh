@@ -24,7 +24,7 @@ expected() {
     # The containers reach the local cloud and the bank, but not the proxy's upstream: certainly nothing is sent.
     idempotency_proxy/upstream_down | idempotency_proxy/no_route) echo '"statusCode": *503' ;;
     */no_scope) echo '"statusCode": *403' ;;
-    create_payment/* | */no_key | */bad_cursor | */no_customer | */nobody) echo '"statusCode": *400' ;;
+    create_payment/* | */no_key | */bad_cursor | */no_customer | list_setups/nobody) echo '"statusCode": *400' ;;
     # create_payment/captured comes before them, and uses their key.
     get_idempotency_key/any_operation | get_idempotency_key/one_operation) echo '"statusCode": *200' ;;
     list_payments/* | list_setups/* | list_payment_methods/* | list_disputes/* | get_balances/*) echo '"statusCode": *200' ;;

@@ -10,7 +10,7 @@ import pytest
 from payonce.domain.gateway import AwaitsPayer, Declined, Pending, Succeeded
 from payonce.domain.payment import PaymentStatus
 from payonce.idempotency.record_store import DatabaseIdempotencyStore
-from payonce.payments import cancel_waiting, corrective, corrective_refund, create, held, settlement
+from payonce.payments import cancel_waiting, corrective, corrective_refund, create, held
 from payonce.payments.confirm import ConfirmPayment
 from payonce.payments.settlement import PaymentSettlement
 from payonce.ports import Adjust
@@ -49,8 +49,7 @@ def takes_silence_for_a_withdrawal(patch: pytest.MonkeyPatch) -> None:
 
 def decides_what_is_decided(patch: pytest.MonkeyPatch) -> None:
     """The status that was read is not looked at, neither before the question nor before the write."""
-    for module in (settlement, held):
-        patch.setattr(module, "WAITING", frozenset(PaymentStatus))
+    patch.setattr(held, "WAITING", frozenset(PaymentStatus))
 
 
 def decides_by_an_old_reading(patch: pytest.MonkeyPatch) -> None:
