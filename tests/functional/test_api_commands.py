@@ -127,6 +127,14 @@ def test_the_local_key_is_made_once_and_only_its_owner_reads_it(stack: LoopbackS
     assert json.loads(kept.read_text())["api_key"] != key
 
 
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """What is started in the background of a shell ignores an interruption, and so do its children."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def test_events_are_followed_and_gone_on_from(stack: LoopbackStack) -> None:
     """Fails when an event is left out or told twice between two tails."""
     for reference in ("one", "two"):
