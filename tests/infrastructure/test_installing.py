@@ -182,7 +182,7 @@ def test_what_is_missing_is_named_with_its_extra(alone: Path) -> None:
     ):
         command = [str(alone.with_name("payonce")), *arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 2
+        assert done.returncode == 3
         assert f"pip install 'payonce[{extra}]'" in done.stderr
         assert "Traceback" not in done.stderr
 

@@ -18,6 +18,7 @@ from payonce.domain.errors import (
     StoreUnavailable,
     UpstreamUnavailable,
 )
+from payonce.extras import needs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -115,7 +116,8 @@ def _of_aws(error: BaseException) -> Advice | None:
     """Return what to say about an error of the SDK; without the SDK installed there is none."""
     if type(error).__module__.partition(".")[0] != "botocore":
         return None
-    from botocore import exceptions as sdk
+    with needs("dynamodb"):
+        from botocore import exceptions as sdk
 
     if isinstance(error, sdk.ClientError):
         return refusal(error.response.get("Error", {}), getattr(error, "operation_name", ""))

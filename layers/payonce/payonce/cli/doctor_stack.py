@@ -12,6 +12,7 @@ from urllib.request import Request, urlopen
 
 from payonce.cli import local_stack
 from payonce.cli.findings import good, note, problem
+from payonce.extras import needs
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -33,9 +34,10 @@ def look(stack: str | None, environment: Mapping[str, str]) -> Iterator[Finding]
     if not stack and not any(environment.get(name) for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_REGION")):
         yield note("stack", "none is named, so that no credentials are looked at", "--stack NAME, or PAYONCE_STACK")
         return
-    import boto3
-    from botocore.config import Config
-    from botocore.exceptions import BotoCoreError
+    with needs("dynamodb"):
+        import boto3
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
 
     try:
         session = boto3.session.Session()
@@ -110,7 +112,8 @@ def _clock(told: str | None) -> Finding:
 
 
 def _credentials(identity: Any) -> Generator[Finding, None, bool]:
-    from botocore.exceptions import BotoCoreError, ClientError
+    with needs("dynamodb"):
+        from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         who = identity.get_caller_identity()
@@ -169,7 +172,8 @@ def _outputs(described: Mapping[str, Any]) -> set[str]:
 
 
 def _tables(client: Any, found: Mapping[str, str]) -> Iterator[Finding]:
-    from botocore.exceptions import BotoCoreError, ClientError
+    with needs("dynamodb"):
+        from botocore.exceptions import BotoCoreError, ClientError
 
     names = {variable: name for variable, name in found.items() if variable.endswith("_TABLE")}
     for variable, name in sorted(names.items()):

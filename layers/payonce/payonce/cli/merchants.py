@@ -9,6 +9,7 @@ from payonce.cli.output import Exit, tell
 from payonce.cli.stack import USAGE_PLAN_VARIABLE
 from payonce.cli.support import add_table_options, application_of
 from payonce.domain.errors import NotFound, StoreUnavailable, WriteConflict
+from payonce.extras import needs
 from payonce.merchants.api_keys import SCOPES, hash_api_key
 from payonce.ports import Table
 from payonce.wiring.aws_clients import client_config
@@ -79,8 +80,9 @@ def _revoke(merchants: Merchants, options: argparse.Namespace) -> int:
 
 def _share_requests(merchants: Merchants, merchant_id: str, plan_id: str, endpoint_url: str | None) -> None:
     """Give the merchant its own bucket in the usage plan, unless it has one. A failure is only reported."""
-    import boto3
-    from botocore.exceptions import BotoCoreError
+    with needs("dynamodb"):
+        import boto3
+        from botocore.exceptions import BotoCoreError
 
     from payonce.aws.usage_plan import UsagePlan
 
