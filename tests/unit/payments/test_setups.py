@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from payonce.domain.errors import GatewayRefused, GatewayUnavailable, NotFound, SetupStateConflict
-from payonce.domain.gateway import CaptureMethod, MethodSaved, OperationKind, PaymentMethodType, Succeeded
+from payonce.domain.gateway import CaptureMethod, MethodSaved, OperationKind, PaymentMethodType, Succeeded, Unknown
 from payonce.domain.money import Money
 from payonce.domain.setup import SETUP_TRANSITIONS, SetupStatus, is_saved_method
 from payonce.payments.create import CreatePayment, plan_payment
@@ -200,6 +200,32 @@ def test_a_confirmation_decides(result: str, unanswered: int) -> None:
     with pytest.raises(SetupStateConflict):
         world.setup_step(setup_id, "key-other", result)
     assert len(events(world, setup_id)) == 2
+
+
+@pytest.mark.parametrize("cancels", [False, True])
+def test_a_doubt_is_provisional_although_the_set_up_was_declined_meanwhile(
+    monkeypatch: pytest.MonkeyPatch, *, cancels: bool
+) -> None:
+    """Fails (402, which a client takes for final) when a step in doubt answers as a decision does."""
+    world, gateway = world_of()
+    setup_id = told(world.set_up(payment_method="pm_3ds_confirm"))["id"]
+
+    def unanswered(*_: object) -> Unknown:
+        return Unknown("no answer")
+
+    def unanswered_while_it_is_declined(*_: object) -> Unknown:
+        monkeypatch.undo()
+        world.setup_step(setup_id, "key-other", "refused by the payer")
+        return Unknown("no answer")
+
+    monkeypatch.setattr(gateway, "withdraw" if cancels else "confirm", unanswered)
+    monkeypatch.setattr(gateway, "find", unanswered_while_it_is_declined)
+    first = world.setup_step(setup_id, "key-step", cancels=cancels)
+    assert stored(world, setup_id).status.value == "declined"
+    assert first.response.status == 202
+    pass_time(world, 5)
+    final = world.setup_step(setup_id, "key-step", cancels=cancels)
+    assert (final.response.status, final.replayed) == (201 if cancels else 402, True)
 
 
 @pytest.mark.parametrize("unanswered", [0, 1, 2, 3])

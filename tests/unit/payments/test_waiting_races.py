@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from payonce.domain.errors import PaymentStateConflict
-from payonce.domain.gateway import AwaitsPayer, CaptureMethod, Declined, OperationKind, Overtaken
+from payonce.domain.gateway import AwaitsPayer, CaptureMethod, Declined, OperationKind, Overtaken, Unknown
 from payonce.payments.journal import entries_of
 from payonce.payments.planning import plan_follow_up
 from tests.support.world import MERCHANT
@@ -134,3 +134,33 @@ def test_the_journal_names_the_key_of_a_confirmation() -> None:
     [entry] = entries_of(world.database, MERCHANT, payment_id)
     assert entry.movement is not None
     assert entry.movement.idempotency_record_id == claim_of(world, "confirm_payment", "key-confirm").record_id
+
+
+def test_a_doubt_is_provisional_although_somebody_has_decided_the_payment_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Fails (402, which a client takes for final, and another answer later) when the doubt answers as a decision does.
+
+    ::
+
+        A   confirms, no answer ── asks, no answer ─────────────────────── reads the payment: 202, A's claim is in doubt
+        B                                            confirms: declined
+    """
+    world, gateway = world_of()
+    payment_id = told(world.create(payment_method="pm_3ds_confirm"))["id"]
+
+    def unanswered(*_: object) -> Unknown:
+        return Unknown("no answer")
+
+    def unanswered_while_b_confirms(*_: object) -> Unknown:
+        monkeypatch.undo()
+        assert world.confirm(payment_id, "key-b", "refused by the payer").response.status == 402
+        return Unknown("no answer")
+
+    monkeypatch.setattr(gateway, "confirm", unanswered)
+    monkeypatch.setattr(gateway, "find", unanswered_while_b_confirms)
+    first = world.confirm(payment_id, "key-a")
+    assert first.response.status == 202
+    pass_time(world, 5)
+    final = world.confirm(payment_id, "key-a")
+    assert (final.response.status, final.replayed) == (402, True)

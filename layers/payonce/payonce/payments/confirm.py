@@ -141,11 +141,11 @@ class Confirmation(GatewayWork):
         return gateway.find(instruction, self._inquiry_deadline(claim))
 
     def _as_it_is(self) -> Draft:
-        return Draft(self._held().answer(201), ())
+        return Draft(self._held().answer(), ())
 
     def _later(self, claim: Claim) -> InDoubt:
         at_ms = next_inquiry_ms(self._clock.now_ms(), claim.record.fence)
-        answer = self._held().answer(202)
+        answer = self._held().provisional()
         return InDoubt(lambda: Draft(claim.record.response or answer, ()), at_ms, submitted=True)
 
     @abstractmethod

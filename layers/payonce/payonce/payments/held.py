@@ -62,8 +62,12 @@ class HeldAtGateway(Protocol):
         """When it is withdrawn, epoch milliseconds; what is being processed does not expire."""
         ...
 
-    def answer(self, status: int) -> StoredResponse:
-        """Return the answer that shows it as it is: a decline, or ``status``."""
+    def answer(self) -> StoredResponse:
+        """Return the final answer that shows it as it is: a decline, or 201."""
+        ...
+
+    def provisional(self) -> StoredResponse:
+        """Return the 202 of a claim in doubt, whatever has been decided meanwhile: another answer will replace it."""
         ...
 
     def decided(
@@ -119,14 +123,18 @@ class Held:
         """See ``HeldAtGateway``."""
         return expiry_of(self.payment)
 
-    def answer(self, status: int) -> StoredResponse:
+    def answer(self) -> StoredResponse:
         """See ``HeldAtGateway``."""
         location = payment_path(self.payment.payment_id)
         view = payment_view(self.payment)
         if self.payment.status is PaymentStatus.DECLINED:
             code = self.payment.decline_code or "declined"
             return declined_response("The payment was declined.", location=location, code=code, payment=view)
-        return json_response(status, view, location=location)
+        return json_response(201, view, location=location)
+
+    def provisional(self) -> StoredResponse:
+        """See ``HeldAtGateway``."""
+        return json_response(202, payment_view(self.payment), location=payment_path(self.payment.payment_id))
 
     def decided(
         self, result: Result | Expired, requested_by: str | None, *, at_ms: int
@@ -134,7 +142,7 @@ class Held:
         """See ``HeldAtGateway``."""
         before = self.payment
         if before.status not in WAITING or (isinstance(result, AwaitsPayer) and result.action is None):
-            return [], self.answer(201)  # a lookup need not repeat what the payer has to do
+            return [], self.answer()  # a lookup need not repeat what the payer has to do
         expires_at_ms = action_expires_at_ms(before.payment_method_type, at_ms)
         charged = charged_by(result, before, action_expires_at_ms=expires_at_ms)
         if charged.change is Change.DECLINED and charged.code in {CANCELED, PAYMENT_EXPIRED}:
@@ -142,13 +150,13 @@ class Held:
             expired = charged.code == PAYMENT_EXPIRED or at_ms >= expiry_of(before)
             charged = replace(charged, change=Change.EXPIRED if expired else Change.VOIDED_ELSEWHERE)
         if _says_nothing_new(before, charged):
-            return [], self.answer(201)
+            return [], self.answer()
         payment = after(before, charged, at_ms=at_ms)
         entry = entry_of_charge(payment, charged, requested_by)
         writes = next_writes(payment, charged.change, entry, head=self.head)
         writes += saved_by_payment(result, payment, at_ms=at_ms)
         if isinstance(result, Expired):
-            return writes, Held(payment, payment).answer(201)
+            return writes, Held(payment, payment).answer()
         return writes, payment_response(payment, result)
 
 

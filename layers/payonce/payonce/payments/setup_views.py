@@ -116,10 +116,10 @@ def method_view(method: SavedMethod) -> PaymentMethodView:
     }
 
 
-def setup_response(setup: Setup, status: int = 201) -> StoredResponse:
+def setup_response(setup: Setup) -> StoredResponse:
     """Return the answer that shows a set-up as it is.
 
-    402 when it was declined or never executed, 202 while it is in doubt, else ``status``.
+    402 when it was declined or never executed, 202 while it is in doubt, else 201.
     """
     location, view = setup_path(setup.setup_id), setup_view(setup)
     match setup.status:
@@ -127,8 +127,7 @@ def setup_response(setup: Setup, status: int = 201) -> StoredResponse:
             return declined_response(NOT_SAVED, location=location, code=setup.decline_code, setup=view)
         case SetupStatus.FAILED:
             return not_executed_response(location=location, setup=view)
-        case SetupStatus.IN_DOUBT:
-            status = 202
+    status = 202 if setup.status is SetupStatus.IN_DOUBT else 201
     return json_response(status, view, location=location)
 
 

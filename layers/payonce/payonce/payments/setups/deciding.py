@@ -28,10 +28,11 @@ from payonce.domain.setup import (
     SetupStatus,
     next_setup_status,
 )
+from payonce.idempotency.json_response import json_response
 from payonce.payments.charging import Expired, action_expires_at_ms, shown_action
 from payonce.payments.rules import NeverExecuted
 from payonce.payments.setup_items import method_writes, saved_by, setup_writes
-from payonce.payments.setup_views import setup_response
+from payonce.payments.setup_views import setup_path, setup_response, setup_view
 
 if TYPE_CHECKING:
     from payonce.domain.gateway import LookupOutcome, SubmitOutcome, WithdrawOutcome
@@ -160,9 +161,13 @@ class HeldSetup:
         """See ``HeldAtGateway``."""
         return expiry_of_setup(self.setup)
 
-    def answer(self, status: int) -> StoredResponse:
+    def answer(self) -> StoredResponse:
         """See ``HeldAtGateway``."""
-        return setup_response(self.setup, status)
+        return setup_response(self.setup)
+
+    def provisional(self) -> StoredResponse:
+        """See ``HeldAtGateway``."""
+        return json_response(202, setup_view(self.setup), location=setup_path(self.setup.setup_id))
 
     def decided(
         self, result: Result | Expired, requested_by: str | None, *, at_ms: int
