@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -19,20 +19,16 @@ from hypothesis import strategies as st
 from payonce.domain.errors import PaymentStateConflict
 from payonce.domain.gateway import CaptureMethod, ChargeState, OperationKind
 from payonce.domain.payment import Payment, PaymentStatus
-from payonce.payments import payment_reads
 from payonce.payments.elsewhere import effects_of, unknown_to_us
 from payonce.payments.stored_payments import find_payment
 from payonce.ports import Table
 from tests.support.stored import entries_in
+from tests.support.told import MINUTE_MS, balances, body, history
 from tests.support.world import FORGETFUL, MERCHANT, World
-
-if TYPE_CHECKING:
-    from payonce.idempotency.records import KeyedResponse
 
 CAPTURE, VOID, REFUND = OperationKind.CAPTURE, OperationKind.VOID, OperationKind.REFUND
 SINGLE = replace(FORGETFUL, multiple_captures=False)
 CHARGED = {"gateway_receivable:bank": 1000, "merchant_payable": -1000}
-MINUTE_MS = 60_000
 
 
 def authorized(*, single: bool = True) -> tuple[World, str]:
@@ -62,23 +58,6 @@ def amounts(payment: Payment) -> tuple[str, int, int, int, int]:
     )
 
 
-def events(world: World, payment_id: str) -> list[str]:
-    entries = payment_reads.get_history(world.services, MERCHANT, payment_id)["data"]
-    assert [entry["sequence"] for entry in entries] == list(range(1, len(entries) + 1))
-    return [entry["type"] for entry in entries]
-
-
-def balances(world: World) -> dict[str, int]:
-    found = payment_reads.get_balances(world.services, MERCHANT)["data"]
-    assert sum(line["balance_minor"] for line in found) == 0
-    return {line["account"]: line["balance_minor"] for line in found if line["balance_minor"]}
-
-
-def body(answer: KeyedResponse) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(answer.response.body)
-    return document
-
-
 def test_a_cancellation_of_what_was_captured_elsewhere_says_so_and_brings_the_payment_up_to_date() -> None:
     """Fails (402, and "authorized" for ever) when the gateway's refusal is all that is looked at."""
     world, payment_id = authorized()
@@ -89,7 +68,7 @@ def test_a_cancellation_of_what_was_captured_elsewhere_says_so_and_brings_the_pa
     assert "captured 1000" in body(answer)["detail"]
     assert amounts(stored(world, payment_id)) == ("captured", 1000, 0, 0, 1000)
     assert balances(world) == CHARGED
-    assert events(world, payment_id) == ["payment.authorized", "void.declined", "payment.captured_at_gateway"]
+    assert history(world, payment_id) == ["payment.authorized", "void.declined", "payment.captured_at_gateway"]
     assert world.follow_up(VOID, payment_id, "key-1").response == answer.response
     assert world.follow_up(REFUND, payment_id, "key-2").response.status == 201
     assert balances(world) == {}
@@ -102,7 +81,7 @@ def test_a_capture_of_what_was_captured_elsewhere_for_the_same_amount_is_what_wa
     answer = world.follow_up(CAPTURE, payment_id, "key-1")
     assert (answer.response.status, body(answer)["payment"]["status"]) == (201, "captured")
     assert balances(world) == CHARGED
-    assert events(world, payment_id) == ["payment.authorized", "capture.succeeded"]
+    assert history(world, payment_id) == ["payment.authorized", "capture.succeeded"]
     tables = world.database._tables  # type: ignore[attr-defined]
     moved = [entry.movement.gateway_reference for entry in entries_in(tables[Table.OUTBOX].values()) if entry.movement]
     assert moved == [f"{payment_id}-1"]  # the capture's mark is not at the gateway, so that it reports the payment's
@@ -126,7 +105,7 @@ def test_a_capture_of_what_was_voided_elsewhere_or_has_expired() -> None:
     assert (answer.response.status, body(answer)["payment_status"]) == (409, "voided")
     assert amounts(stored(world, payment_id)) == ("voided", 0, 0, 0, 0)
     assert balances(world) == {}
-    assert events(world, payment_id)[1:] == ["capture.declined", "payment.voided_at_gateway"]
+    assert history(world, payment_id)[1:] == ["capture.declined", "payment.voided_at_gateway"]
     with pytest.raises(PaymentStateConflict):
         world.follow_up(CAPTURE, payment_id, "key-2")
 
@@ -140,7 +119,7 @@ def test_captured_and_refunded_elsewhere_are_two_changes_in_one_commit() -> None
     assert (answer.response.status, body(answer)["payment_status"]) == (409, "refunded")
     assert amounts(stored(world, payment_id)) == ("refunded", 1000, 1000, 0, 0)
     assert balances(world) == {}
-    assert events(world, payment_id)[1:] == [
+    assert history(world, payment_id)[1:] == [
         "void.declined",
         "payment.captured_at_gateway",
         "payment.refunded_at_gateway",

@@ -23,6 +23,7 @@ from payonce.idempotency.handoff import execute_async
 from payonce.middlewares.answer import Answer, Collected
 from payonce.middlewares.guard import AppFailed, Guard
 from payonce.middlewares.scopes import scope_text
+from payonce.proxy.asgi_messages import send_response, target_of
 from payonce.proxy.messages import ProxyRequest
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class AsgiIdempotency:
 
     def _is_keyed(self, scope: Message) -> bool:
         names = {name.decode("latin-1").lower() for name, _ in scope["headers"]}
-        return self._guard.contract.takes(scope["method"], _target(scope), names)
+        return self._guard.contract.takes(scope["method"], target_of(scope), names)
 
     async def _keyed(self, scope: Message, receive: Receive, send: Send) -> None:
         try:
@@ -83,7 +84,7 @@ class AsgiIdempotency:
             return
         except PayonceError as error:
             # The rest of the body was not read: the connection can't serve another request (RFC 9112, 9.3).
-            await _answer(send, scope["method"], self._guard.problem(error), close=scope["http_version"] == "1.1")
+            await send_response(send, scope["method"], self._guard.problem(error), close=scope["http_version"] == "1.1")
             return
         application = _Application(self._app, scope, request.body, self._guard.contract.largest_answer_bytes)
         served = self._begin(request, owner, application)
@@ -92,7 +93,7 @@ class AsgiIdempotency:
         except AppFailed as failed:
             raise failed.error from failed.error.__cause__
         with suppress(OSError):  # the client is gone (ASGI 2.4): what is recorded waits for its retry
-            await _answer(send, scope["method"], response)
+            await send_response(send, scope["method"], response)
         await application.rest()
 
     def _begin(self, request: ProxyRequest, owner: str, application: _Application) -> asyncio.Task[ProxyResponse]:
@@ -123,7 +124,7 @@ class AsgiIdempotency:
             body += message.get("body", b"")
             self._guard.check_length(len(body))
             if not message.get("more_body", False):
-                return ProxyRequest(method=scope["method"], target=_target(scope), lines=lines, body=bytes(body))
+                return ProxyRequest(method=scope["method"], target=target_of(scope), lines=lines, body=bytes(body))
 
     def _draining(self, receive: Receive) -> Receive:
         """Return a ``receive`` that lets requests in flight be recorded before the application shuts down."""
@@ -203,21 +204,3 @@ class _Application:
             if not message.get("more_body", False):
                 self._is_complete = True
                 self._done.set()
-
-
-def _target(scope: Message) -> str:
-    """Return path and query as sent. Without ``raw_path``, the path is encoded as its UTF-8."""
-    target = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
-    query = scope.get("query_string") or b""
-    return f"{target}?{query.decode('latin-1')}" if query else target
-
-
-async def _answer(send: Send, method: str, response: ProxyResponse, *, close: bool = False) -> None:
-    lines = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.lines]
-    bodiless = response.status in {204, 304} or method == "HEAD"
-    if not bodiless:
-        lines.append((b"content-length", str(len(response.body)).encode()))
-    if close:
-        lines.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": response.status, "headers": lines})
-    await send({"type": "http.response.body", "body": b"" if bodiless else response.body})

@@ -20,6 +20,7 @@ from payonce import fibers
 from payonce.domain.errors import BodyMalformed, BodyTooLarge, Overloaded, PayonceError, RequestRejected
 from payonce.observability import get_logger
 from payonce.proxy.answers import problem
+from payonce.proxy.asgi_messages import send_response, target_of
 from payonce.proxy.headers import check_protocol, check_request, declared_length
 from payonce.proxy.messages import ProxyRequest, ProxyResponse
 from payonce.proxy.metrics import CONTENT_TYPE, Metrics
@@ -73,7 +74,7 @@ class Sidecar:
 
     async def _http(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["path"].startswith(OWN_PREFIX):
-            await _answer(send, scope["method"], await self._own(scope["path"]))
+            await send_response(send, scope["method"], await self._own(scope["path"]))
             return
         began = time.monotonic()
         try:
@@ -88,7 +89,7 @@ class Sidecar:
         else:
             response, close = await self._worked(request), self.draining
         self._metrics.count(response.route, response.outcome, time.monotonic() - began)
-        await _answer(send, scope["method"], response, close=close)
+        await send_response(send, scope["method"], response, close=close)
 
     def _admit(self) -> None:
         """Raise ``Overloaded`` when all places are taken."""
@@ -97,9 +98,7 @@ class Sidecar:
 
     async def _request(self, scope: Message, receive: Receive) -> ProxyRequest:
         """Return the complete request. Raises ``RequestRejected``, ``Overloaded`` and ``ClientGone``."""
-        target = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
-        if scope["query_string"]:
-            target += "?" + scope["query_string"].decode("latin-1")
+        target = target_of(scope)
         lines = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
         check_request(scope["method"], target, lines)
         check_protocol(scope["http_version"], lines)
@@ -233,14 +232,3 @@ def _overloaded(draining: bool) -> Overloaded:
 
 def _too_large(limit_bytes: int) -> BodyTooLarge:
     return BodyTooLarge(f"The body is over the {limit_bytes} bytes that are taken here.")
-
-
-async def _answer(send: Send, method: str, response: ProxyResponse, *, close: bool = False) -> None:
-    lines = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.lines]
-    bodiless = response.status in {204, 304} or method == "HEAD"
-    if not bodiless:
-        lines.append((b"content-length", str(len(response.body)).encode()))
-    if close:
-        lines.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": response.status, "headers": lines})
-    await send({"type": "http.response.body", "body": b"" if bodiless else response.body})
