@@ -26,8 +26,9 @@ from payonce.ports import Deadline, Table
 from payonce.stores.memory import MemoryDatabase
 from tests.support.disputes import dispute
 from tests.support.stored import entries_in
+from tests.support.told import balances, body, history
 from tests.support.world import MERCHANT, World
-from tests.unit.payments.test_elsewhere import balances, body, captured, events, stored
+from tests.unit.payments.test_elsewhere import captured, stored
 
 S = DisputeStatus
 REFUND, CAPTURE = OperationKind.REFUND, OperationKind.CAPTURE
@@ -233,7 +234,7 @@ def test_a_refund_that_the_gateway_refuses_because_of_a_dispute_brings_the_dispu
     answer = world.follow_up(REFUND, payment_id, "key-1", 500)
     assert answer.response.status == 409
     assert "disputed, and 1000 of it withdrawn" in body(answer)["detail"]
-    assert events(world, payment_id) == ["payment.captured", "refund.declined", OPENED, DUE]
+    assert history(world, payment_id) == ["payment.captured", "refund.declined", OPENED, DUE]
     assert balances(world) == HELD
     assert stored(world, payment_id).refundable_minor == 0
     assert look(world, payment_id) == CaughtUp()
@@ -366,7 +367,7 @@ def test_whatever_is_seen_of_disputes_the_books_end_where_the_gateway_is(told: l
     payment = stored(world, payment_id)
     assert payment.disputed_minor == lost + held
     assert payment.refundable_minor == payment.captured_minor - payment.reversed_minor - payment.disputed_minor
-    told_events = events(world, payment_id)
+    told_events = history(world, payment_id)
     assert told_events.count(OPENED) >= len(at)
 
 
@@ -391,7 +392,7 @@ def test_two_that_look_at_once_book_it_once() -> None:
     world.services = replace(world.services, database=racing)
     assert look(world, payment_id).changes == []
     assert racing.raced
-    assert events(world, payment_id) == ["payment.captured", OPENED, DUE]
+    assert history(world, payment_id) == ["payment.captured", OPENED, DUE]
     assert balances(world) == HELD
 
 
@@ -405,7 +406,7 @@ def test_more_disputes_than_a_transaction_takes_are_booked_in_turn() -> None:
     while look(world, payment_id).changes:
         rounds += 1
     assert (rounds, stored(world, payment_id).disputed_minor) == (3, 25)
-    told = events(world, payment_id)
+    told = history(world, payment_id)
     assert (told.count(OPENED), told.count(DUE)) == (25, 25)
 
 
