@@ -6,5 +6,5 @@ lock() {
   (cd "$1" && "$OLDPWD/.venv/bin/uv" pip compile -q --upgrade --generate-hashes --no-header --no-emit-index-url --universal \
     --python-version "$(cat "$OLDPWD/.python-version")" "$2" -o "$3")
 }
-for layer in dependencies reconciliation; do lock layers/$layer requirements.in requirements.txt; done
+for layer in console dependencies reconciliation; do lock layers/$layer requirements.in requirements.txt; done
 for name in dev cloud java reconcile redis security sidecar spark; do lock requirements "$name.in" "$name.txt"; done
