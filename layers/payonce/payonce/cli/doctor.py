@@ -29,7 +29,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """Look at everything and return 0, or 1 if there is a problem."""
-    found = [*doctor_machine.look(environment, sam_local=options.sam_local)]
+    found = [*doctor_machine.look(environment, stack=options.stack, sam_local=options.sam_local)]
     found += doctor_stack.look(options.stack, environment)
     problems = sum(each.state is State.PROBLEM for each in found)
     verdict = f"{problems} problem{'' if problems == 1 else 's'}" if problems else "nothing is wrong"

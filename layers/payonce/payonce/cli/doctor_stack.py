@@ -11,6 +11,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from payonce.cli import local_stack
+from payonce.cli.doctor_machine import names_cloud
 from payonce.cli.findings import good, note, problem
 from payonce.extras import needs
 
@@ -31,7 +32,7 @@ def look(stack: str | None, environment: Mapping[str, str]) -> Iterator[Finding]
     """Yield what is found, in the order in which one thing needs the other; it ends where nothing more can be asked."""
     if find_spec("boto3") is None:
         return
-    if not stack and not any(environment.get(name) for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_REGION")):
+    if not names_cloud(stack, environment):
         yield note("stack", "none is named, so that no credentials are looked at", "--stack NAME, or PAYONCE_STACK")
         return
     with needs("dynamodb"):
