@@ -23,7 +23,8 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference.md"
 HEAD = """# Reference
 
 The public names of the package `payonce`, from its docstrings. They keep their meaning within a major version;
-everything else may change. What the operator's command takes is in [command](command.md), the HTTP API in [openapi.json](../openapi.json).
+everything else may change. What the operator's command takes is in [command](command.md), the HTTP API in
+[openapi.json](../openapi.json).
 
 <!-- Made by tools/reference.py. -->
 """
