@@ -25,7 +25,7 @@ from payonce.idempotency.calls import (
 )
 from payonce.idempotency.codecs import JsonCodec
 from payonce.idempotency.engine import IdempotencyEngine
-from payonce.idempotency.handoff import AttemptContext, execute_async
+from payonce.idempotency.handoff import AttemptContext
 from payonce.idempotency.in_process import IN_DOUBT, NOT_STORED, RESULT_HEADER, FunctionWork, Promised, Superseded
 from payonce.idempotency.keys import DEFAULT_WAIT_SECONDS, MAX_KEY_CHARACTERS
 from payonce.idempotency.nested import ATTEMPTS, LeavingAGuard, check_releases_on, refuse_to_wait_for_oneself
@@ -170,6 +170,7 @@ class IdempotentOperation:
             return self._request(scope_of(args, kwargs), key_of(args, kwargs), same)
 
         if inspect.iscoroutinefunction(function):
+            from payonce.idempotency.coroutines import execute_async
 
             @functools.wraps(function)
             async def guarded_async(*args: P.args, **kwargs: P.kwargs) -> Any:
