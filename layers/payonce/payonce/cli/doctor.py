@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
 
+NAME_WIDTH = 15  # of the longest name
 LOOKS_ITSELF = True  # a stack that can't be read is a finding, not the end
 
 
@@ -41,5 +42,5 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
 def line_of(finding: Finding) -> str:
     """Return a finding's line, and the line of its cure."""
     mark = {State.OK: "ok      ", State.NOTE: "note    ", State.PROBLEM: "PROBLEM "}[finding.state]
-    cure = f"         {' ' * 12}  mend: {finding.cure}\n" if finding.cure else ""
-    return f"{mark} {finding.name:<12}  {finding.detail}\n{cure}"
+    cure = f"         {' ' * NAME_WIDTH}  mend: {finding.cure}\n" if finding.cure else ""
+    return f"{mark} {finding.name:<{NAME_WIDTH}}  {finding.detail}\n{cure}"

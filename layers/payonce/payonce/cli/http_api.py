@@ -101,8 +101,8 @@ def api_of(options: argparse.Namespace, environment: Mapping[str, str]) -> Api:
     url = (getattr(options, "api", None) or environment.get(API_VARIABLE, "")).rstrip("/")
     if not url:
         raise MisconfiguredError(
-            "Name the stack with --stack or PAYONCE_STACK, or its API with --api or "
-            f"{API_VARIABLE} (the stack's output ApiUrl)."
+            f"Name the stack with --stack or PAYONCE_STACK ({local_stack.STACK} is that of `payonce up`), or its API "
+            f"with --api or {API_VARIABLE} (the stack's output ApiUrl)."
         )
     if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
         raise MisconfiguredError(f"{url!r} is no address of an API, such as https://pay.example.com.")
