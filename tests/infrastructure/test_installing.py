@@ -180,9 +180,11 @@ def test_what_is_missing_is_named_with_its_extra(alone: Path) -> None:
         (("sidecar", "--config", "proxy.toml"), "sidecar"),
         (("reconcile", "--ledger", "ledger.csv"), "reconcile"),
         (("--stack", "payonce", "create-merchant", "My shop"), "dynamodb"),
+        (("pay", "1", "EUR", "--api", "http://127.0.0.1:9"), "client"),
     ):
         command = [str(alone.with_name("payonce")), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        environment = {**os.environ, "PAYONCE_API_KEY": "po_x"}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 3
         assert f"pip install 'payonce[{extra}]'" in done.stderr
         assert "Traceback" not in done.stderr
