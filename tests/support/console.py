@@ -15,8 +15,9 @@ from payonce.entrypoints.console import handlers_of
 from tests.support.events import Context
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from payonce.entrypoints.console import Handler
     from payonce.wiring.application import Application
 
 HOST = "console.example"
@@ -63,6 +64,7 @@ class Browser:
     """Keeps cookies, and sends what a browser would send with a request from the console's own pages."""
 
     application: Application
+    handler_named: Callable[[str], Handler] | None = None
     cookies: dict[str, str] = field(default_factory=dict)
     address: str = "192.0.2.7"
 
@@ -115,7 +117,8 @@ class Browser:
                 "identity": {"sourceIp": self.address},
             },
         }
-        return self._taken(handlers_of(self.application)(handler)(event, Context()))
+        handler_named = self.handler_named or handlers_of(self.application)
+        return self._taken(handler_named(handler)(event, Context()))
 
     def _taken(self, answer: Mapping[str, Any]) -> Seen:
         headers = {name.lower(): values for name, values in answer["multiValueHeaders"].items()}
@@ -134,9 +137,14 @@ def operator_key(application: Application, name: str, role: Role, merchant_id: s
     return Parts(application).operators.add(name, role, merchant_id)
 
 
-def signed_in(application: Application, role: Role = Role.APPROVER, merchant_id: str | None = None) -> Browser:
+def signed_in(
+    application: Application,
+    role: Role = Role.APPROVER,
+    merchant_id: str | None = None,
+    handler_named: Callable[[str], Handler] | None = None,
+) -> Browser:
     """Return a browser in which an operator of this role is signed in."""
-    browser = Browser(application)
+    browser = Browser(application, handler_named)
     name = f"{role.value} {merchant_id or 'of all'}".replace("_", "")
     assert browser.sign_in(operator_key(application, name, role, merchant_id)).status == 303
     return browser

@@ -104,7 +104,7 @@ def _audited(parts: Parts, options: argparse.Namespace, act: str, result: str) -
     return parts.acts.writes(
         principal=operator_of(options.operator or getpass.getuser()),
         operation=f"operators {act}",
-        on="operators",
+        on=f"operators {act}",
         merchant_id=getattr(options, "merchant", None),
         result=result,
     )

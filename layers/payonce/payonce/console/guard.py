@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from payonce.domain.errors import Forbidden, NotFound, PayonceError
+from payonce.domain.errors import BodyMalformed, Forbidden, NotFound, PayonceError
 
 if TYPE_CHECKING:
     from payonce.console.operators import Operator
     from payonce.console.page import Action, Page
 
+_MERCHANT = re.compile(r"mer_[0-9A-Za-z]{1,40}")
 _NO_SUCH_PAGE = "There is no such page."
 
 
@@ -33,14 +35,20 @@ def may(route: Page | Action, operator: Operator) -> bool:
     return True
 
 
-def merchant_for(operator: Operator, asked: str) -> str | None:
+def merchant_for(operator: Operator, *asked: str) -> str | None:
     """Return the merchant whose data may be read and changed, or ``None`` while none is chosen.
 
-    An operator who is bound to a merchant gets that one. Raises ``NotFound`` when ``asked`` names another: whether it
-    exists is not told.
+    ``asked`` are the ids in the address and in the form, "" where there is none. An operator who is bound to a merchant
+    gets that one. Raises ``NotFound`` when another is asked for: whether it exists is not told. Raises
+    ``BodyMalformed`` for what is no merchant's id, and for two of them.
     """
-    if operator.merchant_id is None:
-        return asked or None
-    if asked and asked != operator.merchant_id:
-        raise NotFound(_NO_SUCH_PAGE)
-    return operator.merchant_id
+    named = {merchant_id for merchant_id in asked if merchant_id}
+    if operator.merchant_id is not None:
+        if named - {operator.merchant_id}:
+            raise NotFound(_NO_SUCH_PAGE)
+        return operator.merchant_id
+    if not all(map(_MERCHANT.fullmatch, named)):
+        raise BodyMalformed("A merchant's id looks like mer_01JD0Z2VJ6K0Q5M8YB3W7T9XRA.")
+    if len(named) > 1:
+        raise BodyMalformed("The form is about another merchant than its address. Open the page again.")
+    return named.pop() if named else None

@@ -9,7 +9,7 @@ from payonce.console.page import Page, Role
 from payonce.console.views.audit import audit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from payonce.console.page import Action
 
@@ -40,7 +40,9 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "/audit": "Audit",
     }
 )
-_BY_PATH = {page.path: page for page in PAGES}
-NAVIGATION: tuple[tuple[str, str, Page], ...] = tuple(
-    (path, title, _BY_PATH[path]) for path, title in TITLES.items() if path in _BY_PATH
-)
+
+
+def navigation_of(pages: Sequence[Page]) -> tuple[tuple[str, str, Page], ...]:
+    """Return path, title and page of those that the navigation names, in its order."""
+    by_path = {page.path: page for page in pages}
+    return tuple((path, title, by_path[path]) for path, title in TITLES.items() if path in by_path)

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from payonce.console.sessions import Session
 
 _FORM_KEY = re.compile(r"form_[0-9A-HJKMNP-TV-Z]{26}")
-_MERCHANT = re.compile(r"mer_[0-9A-Za-z]{1,40}")
 _NO_SUCH_PAGE = "There is no such page."
 
 
@@ -77,7 +76,7 @@ class Console:
         if session is None:
             return signed_in_first(exchange)
         page, parameters = matched(self._pages, incoming.path)
-        _admit(exchange, session, page, incoming.query.get(MERCHANT_PARAMETER, ""), f"GET {page.path}")
+        _admit(exchange, session, page, f"GET {page.path}")
         made = page.view(self._parts.application, PageRequest(**_asked(exchange, session, parameters)))
         if incoming.is_boosted or not incoming.is_fragment:  # a page that refreshes itself keeps no session open
             self._parts.sessions.use(session)
@@ -93,8 +92,7 @@ class Console:
         if form is None or session is None:
             return exchange.ended()
         action, parameters = matched(actions, exchange.incoming.path)
-        asked = form.fields.get(MERCHANT_PARAMETER, "") or exchange.incoming.query.get(MERCHANT_PARAMETER, "")
-        _admit(exchange, session, action, asked, action.path)
+        _admit(exchange, session, action, action.path, form.fields.get(MERCHANT_PARAMETER, ""))
         key = form.fields.get(KEY_FIELD, "")
         if key and not _FORM_KEY.fullmatch(key):
             raise BodyMalformed("The form's key is not one of ours. Open the page again, and send the form from there.")
@@ -117,17 +115,15 @@ def _session_form(exchange: Exchange) -> Answer:
     return serve(exchange)
 
 
-def _admit(exchange: Exchange, session: Session, route: Page | Action, asked: str, operation: str) -> None:
+def _admit(exchange: Exchange, session: Session, route: Page | Action, operation: str, in_form: str = "") -> None:
     """Let the operator and the merchant pass, or audit the refusal and raise it."""
     try:
         require_role(route, session.operator)
-        chosen = merchant_for(session.operator, asked)
+        in_address = exchange.incoming.query.get(MERCHANT_PARAMETER, "")
+        exchange.merchant_id = merchant_for(session.operator, in_address, in_form)
     except PayonceError as error:
         exchange.note(operation, _told(error), refused=True)
         raise
-    if asked and not _MERCHANT.fullmatch(asked):
-        raise BodyMalformed("A merchant's id looks like mer_01JD0Z2VJ6K0Q5M8YB3W7T9XRA.")
-    exchange.merchant_id = chosen
 
 
 def _asked(exchange: Exchange, session: Session, parameters: Mapping[str, str]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from payonce.console.answers import PROTECTION
 from payonce.console.cookies import cookies_of
 from payonce.console.parts import Parts
 from payonce.console.requests import Incoming
-from payonce.console.routes import ACTIONS, NAVIGATION, PAGES
+from payonce.console.routes import ACTIONS, PAGES, navigation_of
 from payonce.console.serving import Console
 from payonce.domain.errors import BodyTooLarge, PayonceError
 from payonce.entrypoints.api_requests import body_of, headers_of
@@ -20,9 +20,10 @@ from payonce.observability import get_logger
 from payonce.ports import Deadline
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from payonce.console.answers import Answer
+    from payonce.console.page import Action, Page
     from payonce.wiring.application import Application
 
 type Handler = Callable[[Mapping[str, Any], Any], dict[str, Any]]
@@ -36,12 +37,14 @@ _TOO_LARGE = (
 )
 
 
-def handlers_of(application: Application) -> Callable[[str], Handler]:
-    """Return a function from a name to a Lambda handler: pages, session_actions, or a family of ``ACTIONS``.
+def handlers_of(
+    application: Application, pages: Sequence[Page] = PAGES, actions: Mapping[str, Sequence[Action]] = ACTIONS
+) -> Callable[[str], Handler]:
+    """Return a function from a name to a Lambda handler: pages, session_actions, or a family of ``actions``.
 
     It raises ``KeyError`` for another name, so that a misconfigured function does not start.
     """
-    console = Console(Parts(application), PAGES, NAVIGATION)
+    console = Console(Parts(application), pages, navigation_of(pages))
 
     def named(name: str) -> Handler:
         if name == "pages":
@@ -49,7 +52,7 @@ def handlers_of(application: Application) -> Callable[[str], Handler]:
         elif name == "session_actions":
             answer = console.post_session
         else:
-            answer = partial(console.post, actions=ACTIONS[name])
+            answer = partial(console.post, actions=actions[name])
         return partial(serve, application, answer)
 
     return named
