@@ -43,8 +43,8 @@ class Console:
 
     def get(self, incoming: Incoming) -> Answer:
         """Return the answer to a GET. Raises nothing."""
-        file = assets().get(incoming.path.removeprefix(ASSETS_PATH)) if incoming.path.startswith(ASSETS_PATH) else None
-        return answers.kept(file) if file else self._answered(incoming, self._get)
+        serve = _file if incoming.path.startswith(ASSETS_PATH) else self._get
+        return self._answered(incoming, serve)
 
     def post(self, incoming: Incoming, actions: Sequence[Action]) -> Answer:
         """Return the answer to a POST to one of ``actions``. Raises nothing."""
@@ -106,6 +106,13 @@ class Console:
         self._parts.sessions.use(session)
         said = (cookies.said_cookie(done.said),) if done.said else ()
         return answers.see(exchange.around.url(done.location), said)
+
+
+def _file(exchange: Exchange) -> Answer:
+    file = assets().get(exchange.incoming.path.removeprefix(ASSETS_PATH))
+    if file is None:
+        raise NotFound(_NO_SUCH_PAGE)
+    return answers.kept(file)
 
 
 def _session_form(exchange: Exchange) -> Answer:
