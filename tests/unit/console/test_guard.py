@@ -104,7 +104,9 @@ def test_refusals_are_in_the_trail_with_who_and_what(stage: Stage) -> None:
     browser = stage.browser(Role.VIEWER, bound=True)
     browser.post("/keys/k/release", {"csrf": browser.csrf()})
     entries = items_of(stage.application.database, Table.AUDIT)  # type: ignore[arg-type]
-    (refused,) = [entry for entry in entries if entry.get("status") == "refused"]
+    found = [entry for entry in entries if entry.get("status") == "refused"]
+    assert len(found) == 1
+    refused = found[0]
     assert refused["resource"] == "/keys/k/release"
     assert refused["principal"].startswith("operator:viewer")
     assert refused["reason"].startswith("forbidden: You are viewer, and this takes the role operator.")
