@@ -150,6 +150,19 @@ def test_signing_in_leads_to_no_other_site(place: str, application: Application)
     assert answer.headers["location"] == ["/production/console"]
 
 
+def test_a_link_from_elsewhere_is_asked_for_once_more_by_our_own_page(application: Application) -> None:
+    """Fails when a link in a mail asks for the key although a session is open: strict cookies stay away at first."""
+    browser = Browser(application)
+    browser.sign_in(operator_key(application, "ann", Role.VIEWER))
+    sessions, browser.cookies = browser.cookies, {}
+    page = browser.get("/audit?merchant=mer_1", {"sec-fetch-site": "cross-site"})
+    again = '<meta http-equiv="refresh" content="0; url=/production/console/audit?merchant=mer_1">'
+    assert (page.status, again in page.text) == (200, True)
+    assert browser.get("/audit", {"sec-fetch-site": "same-origin"}).location.startswith("/sign-in")
+    browser.cookies = sessions
+    assert browser.get("/audit", {"sec-fetch-site": "same-origin"}).status == 200
+
+
 def test_the_theme_is_kept_and_named_themes_alone(application: Application) -> None:
     browser = Browser(application)
     browser.sign_in(operator_key(application, "ann", Role.VIEWER))

@@ -32,9 +32,13 @@ _OWN_PATH = re.compile(r"/(?!/)[!-\[\]-~]{0,500}", re.ASCII)  # without a backsl
 def signed_in_first(exchange: Exchange) -> Answer:
     """Return the answer to a request without a session: the sign-in page, which leads back to where one wanted to go.
 
-    A page that refreshes itself is left as a whole.
+    A page that refreshes itself is left as a whole. With a link from elsewhere, such as an alarm's mail, a browser does
+    not send a strict cookie: a page of ours asks once more for the same, and then it does.
     """
     incoming = exchange.incoming
+    if incoming.headers.get("sec-fetch-site") == "cross-site" and not incoming.is_fragment:
+        onward = exchange.around.url(incoming.path, **incoming.query)
+        return answers.page(render(Rendered("arrived.html", {"onward": onward}), exchange.around))
     asked = incoming.path + (f"?{urlencode(incoming.query)}" if incoming.query else "")
     if _OWN_PATH.fullmatch(asked) is None or asked == "/":
         asked = ""
