@@ -128,6 +128,17 @@ def test_the_firewall_stands_before_both_apis_where_it_is_asked_for() -> None:
         assert RESOURCES[api]["Properties"]["GatewayResponses"]["WAF_FILTERED"]["StatusCode"] == 403
 
 
+def test_what_api_gateway_answers_before_the_console_is_a_page() -> None:
+    """Fails when a person is shown a document for programs, or a page that may be kept or framed."""
+    for answer in RESOURCES["ConsoleApi"]["Properties"]["GatewayResponses"].values():
+        headers = answer["ResponseParameters"]["Headers"]
+        assert headers["Content-Type"] == "'text/html; charset=utf-8'"
+        assert (headers["Cache-Control"], headers["X-Frame-Options"]) == ("'no-store'", "'DENY'")
+        (page,) = answer["ResponseTemplates"].values()
+        assert page.startswith("<!doctype html>")
+        assert "$" not in page  # nothing of the request
+
+
 def test_the_firewall_limits_an_address_and_a_body() -> None:
     """Fails when the size is not the one that WAF looks at: what is beyond it would pass unseen."""
     rate = firewall_rules()["requests-per-address"]

@@ -81,6 +81,8 @@ def sign_in(exchange: Exchange) -> Answer:
         parts.acts.note(principal=NOBODY, operation=SIGN_IN, on=SIGN_IN, merchant_id=None, result=result, refused=True)
         return sign_in_page(exchange, error)
     parts.guesses.give_back(incoming.address)
+    if (before := exchange.read_session()) is not None:
+        parts.sessions.end(before)
     exchange.session = parts.sessions.start(operator)
     exchange.note(SIGN_IN, f"signed in as {operator.role.value}, from {incoming.address}", refused=False)
     started = cookies.set_cookie(cookies.SESSION, exchange.session.token)
