@@ -116,8 +116,19 @@ def test_a_file_is_saved_and_htmx_leaves_it_to_the_browser(stage: Stage) -> None
     file = browser.get("/file")
     assert file.body == b"\x00\xff"
     assert file.headers["content-disposition"] == ['attachment; filename="list.xlsx"']
-    followed = browser.get("/file?format=xlsx", {"hx-request": "true", "hx-boosted": "true"})
-    assert followed.headers["hx-redirect"] == ["/production/console/file?format=xlsx"]
+    followed = browser.get("/file?format=xlsx&self=1&path=2", {"hx-request": "true", "hx-boosted": "true"})
+    assert followed.headers["hx-redirect"] == ["/production/console/file?format=xlsx&self=1&path=2"]
+
+
+def test_what_a_path_holds_is_no_header_of_its_own(stage: Stage) -> None:
+    """Fails when a line break, or what is no ASCII, in an address comes back as part of a header."""
+    browser = stage.browser()
+    for path in ("/things/a%0d%0aX-Bad:%201", "/things/%e2%80%ae", "/things/%00"):
+        answer = stage.stranger().get(path)
+        assert answer.status == 303
+        for values in answer.headers.values():
+            assert all(value.isascii() and value.isprintable() for value in values)
+        assert browser.get(path).status == 200
 
 
 def test_a_form_with_files_is_read(stage: Stage) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from payonce.console.assets import ASSETS_PATH, asset
 from payonce.console.csrf import FIELD
@@ -28,6 +28,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 KEY_FIELD = "key"
 MERCHANT_PARAMETER = "merchant"
 KEY_ID_PREFIX = "form"
+_SAFE_IN_PATHS = "/%:@!$&'()*+,;=~"  # RFC 3986, section 3.3; what is encoded already stays so
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,13 +49,16 @@ class Surroundings:
     said: str = ""
     navigation: Sequence[tuple[str, str]] = ()
 
-    def url(self, path: str, **query: str | None) -> str:
-        """Return the link to a path of the console. It keeps the merchant that an operator of the platform chose."""
+    def url(self, path: str, /, **query: str | None) -> str:
+        """Return the link to a path of the console. It keeps the merchant that an operator of the platform chose.
+
+        What no URL can hold is percent-encoded, so that the link can be a header's value.
+        """
         chosen = self.merchant_id if self.operator is not None and self.operator.merchant_id is None else None
         named = {MERCHANT_PARAMETER: chosen, **query}
         parts = urlsplit(path)
         asked = "&".join(filter(None, (parts.query, urlencode({name: text for name, text in named.items() if text}))))
-        place = self.base + ("" if parts.path == "/" else parts.path)
+        place = self.base + ("" if parts.path == "/" else quote(parts.path, safe=_SAFE_IN_PATHS))
         return f"{place}?{asked}" if asked else place
 
     def hidden(self) -> Markup:
