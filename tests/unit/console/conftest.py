@@ -58,7 +58,7 @@ class Stage:
 
     def _view(self, _services: Services, request: PageRequest) -> Rendered:
         self.seen.append(request)
-        return Rendered("audit.html", {"acts": (), "next_cursor": ""})
+        return Rendered("audit.html", {"acts": (), "next_cursor": "", "cursor": ""})
 
     def _of_one(self, _services: Services, request: PageRequest) -> Rendered:
         request.require_merchant()

@@ -7,17 +7,41 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from payonce.console.page import Rendered
+from payonce.console.exports import Instant, Sheet, collected, export_form, exported
+from payonce.console.page import Download, Rendered
 from payonce.console.parts import Parts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from payonce.console.audit import Act
     from payonce.console.page import PageRequest, Services
 
+COLUMNS = (("time", 19), ("who", 24), ("what", 40), ("path", 50), ("merchant", 32), ("done", 8), ("result", 60))
 
-def audit(services: Services, request: PageRequest) -> Rendered:
-    """Return the page of acts: those about the chosen merchant, or all. One round trip; 50 rows.
 
-    Raises ``BodyMalformed`` for a cursor of another list.
+def audit(services: Services, request: PageRequest) -> Rendered | Download:
+    """Return the page of acts, those about the chosen merchant or all, or with ``?format=`` the list as a file.
+
+    A page has 50 rows and costs one round trip. Raises ``BodyMalformed`` for a cursor of another list, and for a form
+    of a file that there is not.
     """
-    page = Parts(services).acts.page(request.merchant_id, request.query.get("cursor", ""))
-    return Rendered("audit.html", {"acts": page.acts, "next_cursor": page.next_cursor})
+    acts, cursor = Parts(services).acts, request.query.get("cursor", "")
+    form = export_form(request.query)
+    if form is None:
+        page = acts.page(request.merchant_id, cursor)
+        return Rendered("audit.html", {"acts": page.acts, "next_cursor": page.next_cursor, "cursor": cursor})
+
+    def page_from(place: str | None) -> tuple[Sequence[Act], str | None]:
+        found = acts.page(request.merchant_id, place or "")
+        return found.acts, found.next_cursor or None
+
+    rows, further = collected(page_from, cursor or None)
+    sheet = Sheet("audit", COLUMNS, [_row(act) for act in rows])
+    file = exported(form, sheet, next_cursor=further)
+    return Download(file.name, file.media_type, file.body)
+
+
+def _row(act: Act) -> tuple[Instant | str, ...]:
+    done = "refused" if act.refused else "done"
+    return (Instant(act.at_ms), act.principal, act.operation, act.on, act.merchant_id, done, act.result)
