@@ -198,6 +198,15 @@ def test_an_asset_has_its_hash_in_its_name_and_no_other_name(stage: Stage) -> No
         assert browser.get(path).status == 404
 
 
+def test_cookies_of_several_headers_are_one_list(stage: Stage) -> None:
+    """HTTP/2 lets a browser send them apart (RFC 9113, section 8.2.3)."""
+    from payonce.entrypoints.console import incoming_of
+    from tests.support.events import Context
+
+    event = {"multiValueHeaders": {"Cookie": ["a=1; b=2", "c=3"]}, "requestContext": {"path": "/console"}}
+    assert incoming_of(stage.application, event, Context()).cookies == {"a": "1", "b": "2", "c": "3"}
+
+
 @pytest.mark.parametrize(
     ("context", "base"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -97,6 +98,24 @@ def test_keys_are_compared_in_constant_time(application: Application, monkeypatc
     monkeypatch.setattr("payonce.console.operators.hmac.compare_digest", lambda _one, _other: False)
     with pytest.raises(Unauthenticated):
         Parts(application).operators.authenticate(key)
+
+
+def test_a_key_that_nobody_has_costs_what_a_known_one_costs(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails when the time of an answer tells whether a key was once given out."""
+    operators = Parts(application).operators
+    keys = [operators.add("ann", Role.VIEWER), operators.add("ben", Role.VIEWER), WRONG]
+    operators.disable("ben")
+    get, reads = application.database.get, []
+    monkeypatch.setattr(application.database, "get", lambda *given: (reads.append(given), get(*given))[1])
+    costs = []
+    for key in keys:
+        reads.clear()
+        with suppress(Unauthenticated):
+            operators.authenticate(key)
+        costs.append(len(reads))
+    assert costs == [2, 2, 2]
 
 
 def test_after_ten_wrong_keys_an_address_waits_even_with_the_right_one(application: Application) -> None:

@@ -79,14 +79,15 @@ def incoming_of(application: Application, event: Mapping[str, Any], context: Any
     if application.settings.allow_local_endpoints and about.get("apiId"):
         # The local cloud serves every API below one address, which it leaves out of the path.
         base = f"/_aws/execute-api/{about['apiId']}{base}"
-    headers = {name: values[-1] for name, values in headers_of(event).items() if values}
+    sent = headers_of(event)
+    headers = {name: values[-1] for name, values in sent.items() if values}
     query = {name: values[-1] for name, values in (event.get("multiValueQueryStringParameters") or {}).items()}
     return Incoming(
         path=path,
         base=base,
         query=query,
         headers=headers,
-        cookies=cookies_of(headers.get("cookie", "")),
+        cookies=cookies_of("; ".join(sent.get("cookie", ()))),
         body=body_of(event, max_bytes=MAX_UPLOAD_BYTES),
         address=str((about.get("identity") or {}).get("sourceIp") or ""),
         deadline=Deadline(application.clock.now_ms() + context.get_remaining_time_in_millis()),
