@@ -119,6 +119,8 @@ def _up(cloud: LocalCloud) -> None:
     # Shadow routes as `off` does but obeys overrides: docs/routing.md, "By hand".
     stack = cloud.deploy(routing_mode="shadow", routing=ROUTING)
     print(f"API       {stack.api_url}\nbank      {stack.bank.url}\nreceiver  {stack.receiver.url}")
+    print(f"console   {stack.console_url}")
+    print("sign in there with the key that this prints: payonce console operators add NAME --role approver")
     print(stack.how_to_operate())
     print(f"stop with: payonce down, or {_down(cloud.ports.cloud)}")
 

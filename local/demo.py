@@ -16,6 +16,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from local.degradation import ROUTING
+from local.demo_console import show_console
 from local.demo_payers import GATEWAY, show_payers
 from local.demo_reconciliation import Audit
 from local.demo_routing import show_routing
@@ -129,6 +130,7 @@ def demonstrate(cloud: LocalCloud) -> None:
     Audit(stack, shop, checker, console).show()
     pool = urllib3.PoolManager(maxsize=MAX_WAITING, retries=False)
     show_routing(stack, replace(shop, api_key=stack.create_merchant("Routed shop")[1], pool=pool), console)
+    show_console(stack, console)
     console.rule("go on by hand")
     console.print(to_go_on(stack, api_key, endpoint), soft_wrap=True, markup=False, highlight=False)
 

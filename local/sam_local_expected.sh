@@ -23,6 +23,9 @@ expected() {
     create_payment/declined | create_setup/declined) echo '"statusCode": *402' ;;
     # The containers reach the local cloud and the bank, but not the proxy's upstream: certainly nothing is sent.
     idempotency_proxy/upstream_down | idempotency_proxy/no_route) echo '"statusCode": *503' ;;
+    pages/sign_in) echo '"statusCode": *200' ;;
+    */no_session) echo '"statusCode": *303' ;;
+    */other_site) echo '"statusCode": *403' ;;
     */no_scope) echo '"statusCode": *403' ;;
     create_payment/* | */no_key | */bad_cursor | */no_customer | list_setups/nobody) echo '"statusCode": *400' ;;
     # create_payment/captured comes before them, and uses their key.

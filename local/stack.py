@@ -135,6 +135,17 @@ class Stack:
             command, env=environment, capture_output=True, text=True, check=check, timeout=COMMAND_TIMEOUT_SECONDS
         )
 
+    @property
+    def console_url(self) -> str:
+        """Return the address of the console."""
+        api_id, stage = self.outputs["ConsoleApiId"], self.outputs["StageName"]
+        return f"{self.endpoint_url}/_aws/execute-api/{api_id}/{stage}/console"
+
+    def add_operator(self, name: str, role: str, merchant_id: str = "") -> str:
+        """Add an operator of the console with the operator's command; return the key."""
+        merchant = ["--merchant", merchant_id] if merchant_id else []
+        return self.operator("console", "operators", "add", name, "--role", role, *merchant).stdout.strip()
+
     def how_to_operate(self) -> str:
         """Return the shell lines with which a person operates the stack, from any folder."""
         commands = shlex.quote(str(REPOSITORY / ".venv" / "bin"))

@@ -141,6 +141,39 @@ def gateway_event(gateway: str, *, signature: str, merchant_id: str = "") -> dic
     }
 
 
+def console(method: str, resource: str, place: str = "", *, origin: str = "") -> dict[str, Any]:
+    """Return a request for the console as an API of octets hands it on. It has no session: a key opens one."""
+    path = resource.replace("{proxy+}", place)
+    event = proxy(method, path, key=None)
+    host = event["headers"]["Host"]
+    headers = {
+        "Accept": "text/html,application/xhtml+xml",
+        "Host": host,
+        "Sec-Fetch-Site": "cross-site" if origin else "same-origin",
+        "User-Agent": "Mozilla/5.0",
+        **({"Content-Type": "application/x-www-form-urlencoded"} if method == "POST" else {}),
+        **({"Origin": origin or f"https://{host}"} if method == "POST" else {}),
+    }
+    del event["requestContext"]["authorizer"]
+    return {
+        **event,
+        "resource": resource,
+        "pathParameters": {"proxy": place} if place else None,
+        "headers": headers,
+        "multiValueHeaders": {name: [value] for name, value in headers.items()},
+        "requestContext": {**event["requestContext"], "resourcePath": resource},
+        **({"body": base64.b64encode(b"csrf=x").decode(), "isBase64Encoded": True} if method == "POST" else {}),
+    }
+
+
+def console_actions(resource: str, place: str = "") -> dict[str, dict[str, Any]]:
+    """Return the events of a function of the console's actions."""
+    return {
+        "no_session": console("POST", resource, place),
+        "other_site": console("POST", resource, place, origin="https://elsewhere.example"),
+    }
+
+
 def stream_record(number: int, event_name: str, image: dict[str, Any]) -> dict[str, Any]:
     """Return a record of the outbox's stream as a function receives it: binaries are base64 text."""
     table = "arn:aws:dynamodb:eu-central-1:123456789012:table/payonce-OutboxTable-1A2B3C"
@@ -609,6 +642,20 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
         "unknown_gateway": gateway_event("nobody", signature="v1,AAAA"),
         "no_own_account": gateway_event("bank", signature="v1,AAAA", merchant_id=MERCHANT_ID),
     },
+    "pages": {
+        "sign_in": console("GET", "/console/{proxy+}", "sign-in"),
+        "no_session": console("GET", "/console/{proxy+}", "audit"),
+        "no_asset": console("GET", "/console/{proxy+}", "static/nothing.css"),
+    },
+    "session_actions": {
+        "no_session": console("POST", "/console/{proxy+}", "theme"),
+        "other_site": console("POST", "/console/{proxy+}", "sign-in", origin="https://elsewhere.example"),
+        "no_action": console("POST", "/console/{proxy+}", "nothing"),
+    },
+    "key_actions": console_actions("/console/keys/{proxy+}", "record/release"),
+    "webhook_actions": console_actions("/console/webhooks/{proxy+}", "endpoint/replay"),
+    "routing_actions": console_actions("/console/gateways/{proxy+}", "bank/drain"),
+    "case_actions": console_actions("/console/files"),
     "apply_gateway_events": {
         "unknown_event": queue_records("GatewayEventQueue", '{"notice_key":"bank#evt_1","tries":0}'),
         "one_is_no_message": queue_records("GatewayEventQueue", "not JSON", '{"notice_key":"bank#evt_1","tries":0}'),

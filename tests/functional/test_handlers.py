@@ -181,6 +181,20 @@ EXPECTED = {
     "idempotency_proxy/no_key": 400,
     "idempotency_proxy/no_scope": 403,
     "idempotency_proxy/no_route": 404,
+    "pages/sign_in": 200,
+    "pages/no_session": 303,
+    "pages/no_asset": 404,
+    "session_actions/no_session": 303,
+    "session_actions/other_site": 403,
+    "session_actions/no_action": 404,
+    "key_actions/no_session": 303,
+    "key_actions/other_site": 403,
+    "webhook_actions/no_session": 303,
+    "webhook_actions/other_site": 403,
+    "routing_actions/no_session": 303,
+    "routing_actions/other_site": 403,
+    "case_actions/no_session": 303,
+    "case_actions/other_site": 403,
 }
 
 SETUP_ID = "setup_01K8X3Q5ZC4T9V7W2M6N8P0R1T"

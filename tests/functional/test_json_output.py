@@ -35,6 +35,7 @@ ELSEWHERE = {
     "down": "test_demo_hints", "demo": "test_demo_hints", "gateway-events list": "test_gateway_events",
     "gateway-events show": "test_gateway_events", "gateway-events retry": "test_gateway_events",
     **{f"gateway-credentials {each}": "test_gateway_credentials" for each in ("set", "rotate", "list", "remove")},
+    **{f"console operators {each}": "test_console" for each in ("add", "list", "disable")},
     "corrections resume": "test_corrections", "corrections approve": "test_corrections",
     "corrections reject": "test_corrections", "idempotency-keys release": "test_main",
     "routing replay": "test_routing", "routing explain": "test_routing",

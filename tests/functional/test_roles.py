@@ -25,9 +25,12 @@ from tools.make_events import KEY, MERCHANT_ID, PATH_IDS
 if TYPE_CHECKING:
     from payonce.wiring.delivery import DeliveryApplication
 
+# test_console_roles.py has those of the console, whose requests need a session.
+CONSOLE = {"pages", "session_actions", "key_actions", "webhook_actions", "routing_actions", "case_actions"}
 # The others have events of their own kind.
 IN_THE_REQUEST = sorted(
-    {path.parent.name for path in EVENTS} - {"recover_payments", "ask_gateways", "audit_idempotency", "authorize"}
+    {path.parent.name for path in EVENTS}
+    - {"recover_payments", "ask_gateways", "audit_idempotency", "authorize", *CONSOLE}
 )
 ON_THE_GATEWAY = {
     "confirm_payment",

@@ -31,6 +31,9 @@ FUNCTIONS = {
 }
 
 
+CONSOLE = "functions/console"
+
+
 def rows(heading: str) -> list[list[str]]:
     """Return the cells of the table under ``heading``, without its head and without backquotes."""
     section = PAGE.split(f"## {heading}\n")[1].split("\n## ")[0]
@@ -70,16 +73,26 @@ def symbol(text: str) -> Any:
     return getattr(importlib.import_module("payonce." + path.removesuffix(".py").replace("/", ".")), name)
 
 
-def test_every_route_of_the_template_is_there_once_in_its_order() -> None:
-    """Fails when a route is added, removed, or gets another function or handler, and the page does not say so."""
-    deployed = [
+def deployed_routes(*, of_the_console: bool) -> list[list[str]]:
+    """Return the cells of route, function and handler, in the template's order."""
+    return [
         [f"{event['Properties']['Method']} {event['Properties']['Path']}", name, f"{function['CodeUri']}/{handler}"]
         for name, function in FUNCTIONS.items()
-        if (handler := function.get("Handler"))
+        if (handler := function.get("Handler")) and (function["CodeUri"] == CONSOLE) == of_the_console
         for event in function["Events"].values()
     ]
+
+
+def test_every_route_of_the_template_is_there_once_in_its_order() -> None:
+    """Fails when a route is added, removed, or gets another function or handler, and the page does not say so."""
+    deployed = deployed_routes(of_the_console=False)
     assert len(deployed) == len(ROUTES)
     assert [[route, name, f"functions/{handler}"] for route, name, handler, _, _ in rows("Routes")] == deployed
+
+
+def test_every_path_of_the_console_is_there_once_in_its_order() -> None:
+    deployed = deployed_routes(of_the_console=True)
+    assert [[path, name, f"functions/{handler}"] for path, name, handler in rows("The console")] == deployed
 
 
 @pytest.mark.parametrize("row", rows("Routes"), ids=lambda row: row[1])

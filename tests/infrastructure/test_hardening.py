@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from payonce.entrypoints.api_requests import MAX_BODY_BYTES
+from payonce.entrypoints.console import ROOT
 from payonce.entrypoints.gateway_events import PATH
 from payonce.entrypoints.proxy import PREFIX
 from payonce.ports import Table
@@ -23,6 +24,7 @@ APIS = [name for name, resource in RESOURCES.items() if resource["Type"] == "AWS
 # Of an AWS WAF body the first 16 KB are looked at, unless more is paid for:
 # https://docs.aws.amazon.com/waf/latest/developerguide/web-acl-setting-body-inspection-limit.html
 INSPECTED_BYTES = 16 * 1024
+UPLOADS = f"{ROOT}/files"
 
 
 @pytest.mark.parametrize("table", list(Table))
@@ -119,10 +121,22 @@ def test_the_firewall_stands_before_both_apis_where_it_is_asked_for() -> None:
         "Api": ("ApiFirewall", "HasFirewall"),
         "ProxyApi": ("ProxyApiFirewall", "HasFirewallAndProxy"),
         "GatewayEventsApi": ("GatewayEventsApiFirewall", "HasFirewall"),
+        "ConsoleApi": ("ConsoleApiFirewall", "HasFirewall"),
     }
     assert RESOURCES["Firewall"]["Condition"] == "HasFirewall"
     for api in APIS:
         assert RESOURCES[api]["Properties"]["GatewayResponses"]["WAF_FILTERED"]["StatusCode"] == 403
+
+
+def test_what_api_gateway_answers_before_the_console_is_a_page() -> None:
+    """Fails when a person is shown a document for programs, or a page that may be kept or framed."""
+    for answer in RESOURCES["ConsoleApi"]["Properties"]["GatewayResponses"].values():
+        headers = answer["ResponseParameters"]["Headers"]
+        assert headers["Content-Type"] == "'text/html; charset=utf-8'"
+        assert (headers["Cache-Control"], headers["X-Frame-Options"]) == ("'no-store'", "'DENY'")
+        (page,) = answer["ResponseTemplates"].values()
+        assert page.startswith("<!doctype html>")
+        assert "$" not in page  # nothing of the request
 
 
 def test_the_firewall_limits_an_address_and_a_body() -> None:
@@ -151,6 +165,8 @@ def test_the_firewall_limits_an_address_and_a_body() -> None:
         f"{PREFIX}/",
         {"Sub": f"/${{Environment}}{events}"},
         events,
+        {"Sub": f"/${{Environment}}{UPLOADS}"},
+        UPLOADS,
     ]
 
 

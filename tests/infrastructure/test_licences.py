@@ -12,7 +12,7 @@ from tests.support.aws import REPOSITORY
 from tools.licences import installed, is_allowed, locked, problems, read_lists
 
 DELIVERED = [
-    *(REPOSITORY / "layers" / layer / "requirements.txt" for layer in ("dependencies", "reconciliation")),
+    *(REPOSITORY / "layers" / layer / "requirements.txt" for layer in ("console", "dependencies", "reconciliation")),
     *(REPOSITORY / "requirements" / f"{extra}.txt" for extra in ("reconcile", "redis", "sidecar", "spark")),
 ]
 TOOLS = [REPOSITORY / "requirements" / f"{name}.txt" for name in ("cloud", "dev", "java")]

@@ -22,6 +22,7 @@ ALLOWED = {
     "BSD-3-Clause",
     "ISC",
     "MIT",
+    "MPL-2.0",
     "Python-2.0",
     "Unlicense",
     "WTFPL",

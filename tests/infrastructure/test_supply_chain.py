@@ -40,8 +40,10 @@ def test_layers_are_built_from_their_locks() -> None:
         if resource["Type"] == "AWS::Serverless::LayerVersion"
     }
     built = {name: layer["Metadata"]["BuildMethod"] for name, layer in layers.items()}
-    assert built == dict.fromkeys(("DependenciesLayer", "ReconciliationLayer", "PayonceLayer"), "makefile")
-    for layer in ("dependencies", "reconciliation"):
+    assert built == dict.fromkeys(
+        ("ConsoleLayer", "DependenciesLayer", "ReconciliationLayer", "PayonceLayer"), "makefile"
+    )
+    for layer in ("console", "dependencies", "reconciliation"):
         assert (REPOSITORY / "layers" / layer / "requirements.txt").is_file()
         recipe = (REPOSITORY / "layers" / layer / "Makefile").read_text()
         assert recipe.count("pip install") == 1

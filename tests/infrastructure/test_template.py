@@ -9,11 +9,14 @@ import re
 import subprocess
 import sys
 import tomllib
+from fnmatch import fnmatch
 from typing import Any
 
 import pytest
 
+from payonce.console.routes import ACTIONS as CONSOLE_ACTIONS
 from payonce.corrections.policy import POLICY_FILE
+from payonce.entrypoints.console import ROOT as CONSOLE_ROOT
 from payonce.entrypoints.gateway_events import MAX_NOTICE_BYTES
 from payonce.entrypoints.gateway_events import ROUTES as OPEN_ROUTES
 from payonce.entrypoints.http import UNSAFE_METHODS, KeyedRoute
@@ -118,8 +121,8 @@ def test_every_table_can_be_restored_and_is_kept(table: Table) -> None:
     assert resource["UpdateReplacePolicy"] == "Retain"
 
 
-def test_only_idempotency_records_their_trail_deliveries_signals_and_notices_are_forgotten() -> None:
-    forgotten = {Table.IDEMPOTENCY, Table.DELIVERIES, Table.AUDIT, Table.ROUTING, Table.NOTICES}
+def test_only_idempotency_records_their_trail_deliveries_signals_notices_and_sessions_are_forgotten() -> None:
+    forgotten = {Table.IDEMPOTENCY, Table.DELIVERIES, Table.AUDIT, Table.ROUTING, Table.NOTICES, Table.CONSOLE}
     for table in forgotten:
         assert table_properties(table)["TimeToLiveSpecification"] == {"AttributeName": "purge_at", "Enabled": True}
     for table in set(Table) - forgotten:
@@ -245,6 +248,8 @@ def test_no_role_can_change_or_delete_an_audit_entry(name: str) -> None:
         "AuditIdempotencyFunction": {"dynamodb:PutItem"},
         "GetIdempotencyKeyFunction": {"dynamodb:Query"},
         "ReconcileFunction": {"dynamodb:Query"},
+        # What people do at the console, and are refused, is added by the function that serves them.
+        **{name: {"dynamodb:PutItem"} for name in FUNCTIONS if name.startswith("Console")},
     }
     actions: set[str] = set()
     for statement in statements(name):
@@ -509,6 +514,57 @@ def test_the_open_route_may_keep_and_queue_an_event_and_nothing_else() -> None:
         '{"GetAtt": "CredentialsTable.Arn"}',
         '{"GetAtt": "SecretsKey.Arn"}',
     }
+
+
+CONSOLE_FUNCTIONS = sorted(name for name in FUNCTIONS if name.startswith("Console"))
+
+
+def console_paths(name: str) -> list[tuple[str, str]]:
+    return [
+        (event["Properties"]["Method"], event["Properties"]["Path"]) for event in FUNCTIONS[name]["Events"].values()
+    ]
+
+
+def test_the_consoles_api_leads_to_the_consoles_functions_and_bodies_come_as_bytes() -> None:
+    """Fails when another function is reached without a session, or an uploaded file is made a text on its way."""
+    behind = {
+        name
+        for name, function in FUNCTIONS.items()
+        for event in function.get("Events", {}).values()
+        if event["Type"] == "Api" and event["Properties"]["RestApiId"] == {"Ref": "ConsoleApi"}
+    }
+    assert sorted(behind) == CONSOLE_FUNCTIONS
+    api = TEMPLATE["Resources"]["ConsoleApi"]["Properties"]
+    assert api["BinaryMediaTypes"] == ["*~1*"]
+    assert api["MethodSettings"][0]["ThrottlingRateLimit"]
+
+
+def test_the_actions_of_a_function_lie_below_its_paths_and_what_has_actions_can_be_read() -> None:
+    """Fails when an action is registered for a function that API Gateway does not send it to."""
+    functions = {FUNCTIONS[name]["Handler"].removeprefix("app."): name for name in CONSOLE_FUNCTIONS}
+    assert set(functions) == {"pages", "session_actions", *CONSOLE_ACTIONS}
+    read = {path for _, path in console_paths("ConsolePagesFunction")}
+    for family, actions in CONSOLE_ACTIONS.items():
+        paths = console_paths(functions[family])
+        assert {method for method, _ in paths} == {"POST"}
+        assert {path for _, path in paths} <= read
+        for action in actions:
+            patterns = [f"{path.removesuffix('{proxy+}')}*" for _, path in paths]
+            assert any(fnmatch(CONSOLE_ROOT + action.path, pattern) for pattern in patterns), action.path
+
+
+@pytest.mark.parametrize("name", CONSOLE_FUNCTIONS)
+def test_no_function_of_the_console_can_make_an_operator_or_change_what_people_did(name: str) -> None:
+    """Fails when who gets hold of a function could sign in for good, raise a role, or clear the list of acts."""
+    for statement in statements(name):
+        if statement["Resource"] == {"GetAtt": "ConsoleTable.Arn"}:
+            named = statement["Action"]
+            keys = set(statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"])
+            if set(named if isinstance(named, list) else [named]) & {"dynamodb:UpdateItem", "dynamodb:DeleteItem"}:
+                assert keys <= {"SESSION#*", "GUESSES#*"}
+            elif named == "dynamodb:PutItem":
+                assert keys <= {"ACTS#*", "SESSION#*", "GUESSES#*"}
+                assert name == "ConsoleSessionFunction" or keys == {"ACTS#*"}
 
 
 def test_an_event_that_is_taken_fits_into_its_item_and_passes_the_firewall() -> None:

@@ -21,6 +21,7 @@ BOUNDARIES = {
     "Gateways' events",
     "Dispatcher to merchants' URLs",
     "Operators and the command",
+    "Operators' browsers and the console",
     "Streams",
     "Reconciliation's files and reports",
     "Proxy and sidecar",

@@ -13,6 +13,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from payonce.console.operators import KEY_PREFIX as OPERATOR_KEY_PREFIX
 from payonce.merchants.api_keys import KEY_PREFIX
 from payonce.ports import Table
 from payonce.stores.dynamodb_requests import from_attributes
@@ -29,6 +30,7 @@ CARD_NUMBERS = ("4111111111111111", "4242424242424242", "5500000000000004")
 # Nobody but its owner may have these, in whatever place.
 SECRETS = {
     "API key": re.compile(rf"\b{KEY_PREFIX}[A-Za-z0-9_-]{{43}}"),
+    "operator's key": re.compile(rf"\b{OPERATOR_KEY_PREFIX}[A-Za-z0-9_-]{{43}}"),
     "webhook secret": re.compile(rf"(?:{HMAC_PREFIX}|{PRIVATE_PREFIX})[A-Za-z0-9+/]{{32,}}"),
     "gateway's key": re.compile(rf"\bsk_(?:live|test)_\w{{4,}}|{MARKED_GATEWAY_KEY}"),
     "card number": re.compile("|".join(CARD_NUMBERS)),

@@ -286,6 +286,7 @@ class Table(StrEnum):
     ROUTING = "routing"
     NOTICES = "notices"
     CREDENTIALS = "credentials"
+    CONSOLE = "console"
 
 
 type Key = Mapping[str, str]

@@ -49,6 +49,7 @@ FAMILIES: Final = (
     Family("doctor", "doctor", "say what is missing and how to mend it"),
     Family("merchants", "merchants", "create and list merchants"),
     Family("keys", "merchants", "create, list and revoke merchants' API keys"),
+    Family("console", "console", "say who may sign in at the console"),
     Family("pay", "pay", "make a payment with the API, safe to repeat"),
     Family("refund", "pay", "refund a payment with the API, safe to repeat"),
     Family("events", "events", "follow a merchant's events"),

@@ -62,6 +62,7 @@ SCHEMAS: Mapping[Table, TableSchema] = MappingProxyType(
             ("id",), {"notices-by-state": ("listed_as", "received_at_ms")}, frozenset({"received_at_ms"})
         ),
         Table.CREDENTIALS: TableSchema(("id",)),
+        Table.CONSOLE: TableSchema(("pk", "sk")),
     }
 )
 

@@ -50,8 +50,8 @@ function _shtab_payonce_using
   test "$_shtab_payonce_cmdpath" = "$argv"
 end
 
-set -g _shtab_payonce_commands up down status demo doctor merchants 'merchants create' 'merchants list' keys 'keys create' 'keys revoke' 'keys list' pay refund events 'events tail' webhooks 'webhooks listen' 'webhooks verify' gateways 'gateways list' gateway-credentials 'gateway-credentials set' 'gateway-credentials rotate' 'gateway-credentials list' 'gateway-credentials remove' gateway-events 'gateway-events list' 'gateway-events show' 'gateway-events retry' idempotency-keys 'idempotency-keys show' 'idempotency-keys release' audit 'audit export' reconcile reconcile-map breaks 'breaks list' 'breaks show' 'breaks comment' 'breaks assign' 'breaks dismiss' 'breaks match' 'breaks unmatch' 'breaks matches' corrections 'corrections list' 'corrections show' 'corrections propose' 'corrections approve' 'corrections reject' 'corrections resume' ledger 'ledger export' verify-manifests routing 'routing show' 'routing drain' 'routing weights' 'routing mode' 'routing release' 'routing history' 'routing decisions' 'routing replay' 'routing explain' redrive sidecar completion
-set -g _shtab_payonce_opts_with_value --account --after --amount --api --as-of --at-most --audit-table --by --capture --checked-at-gateway --claim-id --class --config --count --credentials-table --csv --currency --decisions --description --every --fence --forget --format --forward-to --from --gateway --header --holder --hour --idempotency-table --json --key --last --ledger --limit --manifest --mapping --merchant --merchants-table --method --minutes --notices-table --operation --operator --outbox-table --output --patience --payments-table --policy --port --reason --reconciliation-table --reference --report --return-url --routing-table --run --scope --secret-file --share --stack --state --status --time-zone --to --tolerance --type --url --version --workflow --xlsx
+set -g _shtab_payonce_commands up down status demo doctor merchants 'merchants create' 'merchants list' keys 'keys create' 'keys revoke' 'keys list' console 'console operators' 'console operators add' 'console operators list' 'console operators disable' pay refund events 'events tail' webhooks 'webhooks listen' 'webhooks verify' gateways 'gateways list' gateway-credentials 'gateway-credentials set' 'gateway-credentials rotate' 'gateway-credentials list' 'gateway-credentials remove' gateway-events 'gateway-events list' 'gateway-events show' 'gateway-events retry' idempotency-keys 'idempotency-keys show' 'idempotency-keys release' audit 'audit export' reconcile reconcile-map breaks 'breaks list' 'breaks show' 'breaks comment' 'breaks assign' 'breaks dismiss' 'breaks match' 'breaks unmatch' 'breaks matches' corrections 'corrections list' 'corrections show' 'corrections propose' 'corrections approve' 'corrections reject' 'corrections resume' ledger 'ledger export' verify-manifests routing 'routing show' 'routing drain' 'routing weights' 'routing mode' 'routing release' 'routing history' 'routing decisions' 'routing replay' 'routing explain' redrive sidecar completion
+set -g _shtab_payonce_opts_with_value --account --after --amount --api --as-of --at-most --audit-table --by --capture --checked-at-gateway --claim-id --class --config --console-table --count --credentials-table --csv --currency --decisions --description --every --fence --forget --format --forward-to --from --gateway --header --holder --hour --idempotency-table --json --key --last --ledger --limit --manifest --mapping --merchant --merchants-table --method --minutes --notices-table --operation --operator --outbox-table --output --patience --payments-table --policy --port --reason --reconciliation-table --reference --report --return-url --role --routing-table --run --scope --secret-file --share --stack --state --status --time-zone --to --tolerance --type --url --version --workflow --xlsx
 
 complete -c payonce -e
 complete -c payonce -f
@@ -116,6 +116,33 @@ complete -c payonce -n '_shtab_payonce_using keys list' -l after -x -d 'begin af
 complete -c payonce -n '_shtab_payonce_using keys list' -l merchants-table -x -d 'default: $PAYONCE_MERCHANTS_TABLE (an output of the stack)'
 complete -c payonce -n '_shtab_payonce_using keys list' -l stack -x -d 'the deployed stack (default: $PAYONCE_STACK)'
 complete -c payonce -n '_shtab_payonce_using keys list' -l json -d 'write one JSON document instead of text'
+complete -c payonce -n '_shtab_payonce_using; and test $_shtab_payonce_npos -eq 0' -a console -d 'Say who may sign in at the console.'
+complete -c payonce -n '_shtab_payonce_using console' -s h -l help -d 'show this help message and exit'
+complete -c payonce -n '_shtab_payonce_using console; and test $_shtab_payonce_npos -eq 0' -a operators -d 'who may sign in at the console'
+complete -c payonce -n '_shtab_payonce_using console operators' -s h -l help -d 'show this help message and exit'
+complete -c payonce -n '_shtab_payonce_using console operators; and test $_shtab_payonce_npos -eq 0' -a add -d 'add an operator, or give a new key to one who was disabled'
+complete -c payonce -n '_shtab_payonce_using console operators add' -s h -l help -d 'show this help message and exit'
+complete -c payonce -n '_shtab_payonce_using console operators add' -l role -xka "viewer operator approver" -d 'of viewer, operator, approver: each may do what those before it may'
+complete -c payonce -n '_shtab_payonce_using console operators add' -l merchant -x -d 'the one merchant that is shown (default: all, and the platform)'
+complete -c payonce -n '_shtab_payonce_using console operators add' -l console-table -x -d 'default: $PAYONCE_CONSOLE_TABLE (an output of the stack)'
+complete -c payonce -n '_shtab_payonce_using console operators add' -l merchants-table -x -d 'default: $PAYONCE_MERCHANTS_TABLE (an output of the stack)'
+complete -c payonce -n '_shtab_payonce_using console operators add' -l audit-table -x -d 'default: $PAYONCE_AUDIT_TABLE (an output of the stack)'
+complete -c payonce -n '_shtab_payonce_using console operators add' -l operator -x -d 'who you are (default: your login name)'
+complete -c payonce -n '_shtab_payonce_using console operators add' -l stack -x -d 'the deployed stack (default: $PAYONCE_STACK)'
+complete -c payonce -n '_shtab_payonce_using console operators add' -l json -d 'write one JSON document instead of text'
+complete -c payonce -n '_shtab_payonce_using console operators; and test $_shtab_payonce_npos -eq 0' -a list -d 'list the operators'
+complete -c payonce -n '_shtab_payonce_using console operators list' -s h -l help -d 'show this help message and exit'
+complete -c payonce -n '_shtab_payonce_using console operators list' -l console-table -x -d 'default: $PAYONCE_CONSOLE_TABLE (an output of the stack)'
+complete -c payonce -n '_shtab_payonce_using console operators list' -l stack -x -d 'the deployed stack (default: $PAYONCE_STACK)'
+complete -c payonce -n '_shtab_payonce_using console operators list' -l json -d 'write one JSON document instead of text'
+complete -c payonce -n '_shtab_payonce_using console operators; and test $_shtab_payonce_npos -eq 0' -a disable -d 'end an operator'"'"'s key and sessions'
+complete -c payonce -n '_shtab_payonce_using console operators disable' -s h -l help -d 'show this help message and exit'
+complete -c payonce -n '_shtab_payonce_using console operators disable' -l console-table -x -d 'default: $PAYONCE_CONSOLE_TABLE (an output of the stack)'
+complete -c payonce -n '_shtab_payonce_using console operators disable' -l merchants-table -x -d 'default: $PAYONCE_MERCHANTS_TABLE (an output of the stack)'
+complete -c payonce -n '_shtab_payonce_using console operators disable' -l audit-table -x -d 'default: $PAYONCE_AUDIT_TABLE (an output of the stack)'
+complete -c payonce -n '_shtab_payonce_using console operators disable' -l operator -x -d 'who you are (default: your login name)'
+complete -c payonce -n '_shtab_payonce_using console operators disable' -l stack -x -d 'the deployed stack (default: $PAYONCE_STACK)'
+complete -c payonce -n '_shtab_payonce_using console operators disable' -l json -d 'write one JSON document instead of text'
 complete -c payonce -n '_shtab_payonce_using; and test $_shtab_payonce_npos -eq 0' -a pay -d 'Make a payment with the API, safe to repeat.'
 complete -c payonce -n '_shtab_payonce_using pay' -s h -l help -d 'show this help message and exit'
 complete -c payonce -n '_shtab_payonce_using pay' -l method -x -d 'default: pm_sandbox_visa'

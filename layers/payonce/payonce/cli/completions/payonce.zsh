@@ -13,6 +13,7 @@ _shtab_payonce_commands() {
     audit:'The audit trail of idempotency keys.'
     breaks:'List, read, comment on and assign what reconciliation found.'
     completion:'Write the completion of a shell.'
+    console:'Say who may sign in at the console.'
     corrections:'List, show, propose, approve and reject corrections.'
     demo:'Deploy to the local cloud and show the main job.'
     doctor:'Say what is missing and how to mend it.'
@@ -59,6 +60,25 @@ _shtab_payonce_breaks_commands() {
     unmatch:'take a match back; the next run finds its rows again'
   )
   _describe 'payonce breaks commands' _commands
+}
+
+_shtab_payonce_console_commands() {
+  local _commands=(
+    add:'add an operator, or give a new key to one who was disabled'
+    disable:'end an operator'"'"'s key and sessions'
+    list:'list the operators'
+    operators:'who may sign in at the console'
+  )
+  _describe 'payonce console commands' _commands
+}
+
+_shtab_payonce_console_operators_commands() {
+  local _commands=(
+    add:'add an operator, or give a new key to one who was disabled'
+    disable:'end an operator'"'"'s key and sessions'
+    list:'list the operators'
+  )
+  _describe 'payonce console operators commands' _commands
 }
 
 _shtab_payonce_corrections_commands() {
@@ -326,6 +346,60 @@ _shtab_payonce_completion_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_payonce_completion_defaults_added=0
+
+_shtab_payonce_console_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_payonce_console_defaults_added=0
+
+_shtab_payonce_console_operators_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_payonce_console_operators_defaults_added=0
+
+_shtab_payonce_console_operators_add_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--role[of viewer, operator, approver\: each may do what those before it may]:ROLE:(viewer operator approver)"
+  "--merchant[the one merchant that is shown (default\: all, and the platform)]:MERCHANT:"
+  "--console-table[default\: \$PAYONCE_CONSOLE_TABLE (an output of the stack)]:TABLE:"
+  "--merchants-table[default\: \$PAYONCE_MERCHANTS_TABLE (an output of the stack)]:TABLE:"
+  "--audit-table[default\: \$PAYONCE_AUDIT_TABLE (an output of the stack)]:TABLE:"
+  "--operator[who you are (default\: your login name)]:WHO:"
+  "--stack[the deployed stack (default\: \$PAYONCE_STACK)]:STACK:"
+  "--json[write one JSON document instead of text]"
+  ":the person\'s name:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_payonce_console_operators_add_defaults_added=0
+
+_shtab_payonce_console_operators_disable_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--console-table[default\: \$PAYONCE_CONSOLE_TABLE (an output of the stack)]:TABLE:"
+  "--merchants-table[default\: \$PAYONCE_MERCHANTS_TABLE (an output of the stack)]:TABLE:"
+  "--audit-table[default\: \$PAYONCE_AUDIT_TABLE (an output of the stack)]:TABLE:"
+  "--operator[who you are (default\: your login name)]:WHO:"
+  "--stack[the deployed stack (default\: \$PAYONCE_STACK)]:STACK:"
+  "--json[write one JSON document instead of text]"
+  ":the person\'s name:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_payonce_console_operators_disable_defaults_added=0
+
+_shtab_payonce_console_operators_list_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--console-table[default\: \$PAYONCE_CONSOLE_TABLE (an output of the stack)]:TABLE:"
+  "--stack[the deployed stack (default\: \$PAYONCE_STACK)]:STACK:"
+  "--json[write one JSON document instead of text]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_payonce_console_operators_list_defaults_added=0
 
 _shtab_payonce_corrections_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -1039,6 +1113,7 @@ _shtab_payonce() {
         audit) _shtab_payonce_audit ;;
         breaks) _shtab_payonce_breaks ;;
         completion) _arguments -C -s $_shtab_payonce_completion_options ;;
+        console) _shtab_payonce_console ;;
         corrections) _shtab_payonce_corrections ;;
         demo) _arguments -C -s $_shtab_payonce_demo_options ;;
         doctor) _arguments -C -s $_shtab_payonce_doctor_options ;;
@@ -1115,6 +1190,57 @@ _shtab_payonce_breaks() {
         matches) _arguments -C -s $_shtab_payonce_breaks_matches_options ;;
         show) _arguments -C -s $_shtab_payonce_breaks_show_options ;;
         unmatch) _arguments -C -s $_shtab_payonce_breaks_unmatch_options ;;
+      esac
+  esac
+}
+
+_shtab_payonce_console() {
+  local context state line curcontext="$curcontext" one_or_more='(*)' remainder='(-)*:' default='*::: :->console'
+
+  # Add default positional/remainder specs only if none exist, and only once per session
+  if (( ! _shtab_payonce_console_defaults_added )); then
+    if (( ${_shtab_payonce_console_options[(I)${(q)one_or_more}*]} +          ${_shtab_payonce_console_options[(I)${(q)remainder}*]} +          ${_shtab_payonce_console_options[(I)${(q)default}]} == 0 )); then
+      _shtab_payonce_console_options+=(': :_shtab_payonce_console_commands' '*::: :->console')
+    fi
+    _shtab_payonce_console_defaults_added=1
+  fi
+  _arguments -C -s $_shtab_payonce_console_options
+
+  case $state in
+    console)
+      words=($line[1] "${words[@]}")
+      (( CURRENT += 1 ))
+      curcontext="${curcontext%:*:*}:_shtab_payonce_console-$line[1]:"
+      case $line[1] in
+        add) _arguments -C -s $_shtab_payonce_console_add_options ;;
+        disable) _arguments -C -s $_shtab_payonce_console_disable_options ;;
+        list) _arguments -C -s $_shtab_payonce_console_list_options ;;
+        operators) _shtab_payonce_console_operators ;;
+      esac
+  esac
+}
+
+_shtab_payonce_console_operators() {
+  local context state line curcontext="$curcontext" one_or_more='(*)' remainder='(-)*:' default='*::: :->operators'
+
+  # Add default positional/remainder specs only if none exist, and only once per session
+  if (( ! _shtab_payonce_console_operators_defaults_added )); then
+    if (( ${_shtab_payonce_console_operators_options[(I)${(q)one_or_more}*]} +          ${_shtab_payonce_console_operators_options[(I)${(q)remainder}*]} +          ${_shtab_payonce_console_operators_options[(I)${(q)default}]} == 0 )); then
+      _shtab_payonce_console_operators_options+=(': :_shtab_payonce_console_operators_commands' '*::: :->operators')
+    fi
+    _shtab_payonce_console_operators_defaults_added=1
+  fi
+  _arguments -C -s $_shtab_payonce_console_operators_options
+
+  case $state in
+    operators)
+      words=($line[1] "${words[@]}")
+      (( CURRENT += 1 ))
+      curcontext="${curcontext%:*:*}:_shtab_payonce_console_operators-$line[1]:"
+      case $line[1] in
+        add) _arguments -C -s $_shtab_payonce_console_operators_add_options ;;
+        disable) _arguments -C -s $_shtab_payonce_console_operators_disable_options ;;
+        list) _arguments -C -s $_shtab_payonce_console_operators_list_options ;;
       esac
   esac
 }

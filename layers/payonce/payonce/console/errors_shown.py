@@ -1,0 +1,63 @@
+"""Errors as pages: what is wrong, and what to do about it."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from payonce.console.page import MerchantNotChosen, Rendered
+from payonce.domain.problems import INTERNAL, problem_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from payonce.domain.errors import PayonceError
+
+TEMPLATE = "error.html"
+_TITLES: Mapping[int, str] = MappingProxyType(
+    {
+        401: "You are not signed in",
+        403: "You may not do this",
+        404: "There is no such page",
+        429: "Too many requests",
+        503: "This can't be read at the moment",
+        504: "It is not known whether this was done",
+    }
+)
+_ADVICE: Mapping[int, str] = MappingProxyType(
+    {
+        400: "Go back and change what the sentence names.",
+        401: "Sign in with your key.",
+        403: "Ask somebody with the role, or sign in with another key.",
+        404: "Look for it in a list: it may be of another merchant, or its address may be incomplete.",
+        409: "Open the page again to see how it stands now, and decide then.",
+        413: "Send a smaller file.",
+        422: "Mend what the sentence names, and send it again.",
+        429: "Wait a little, and load the page again.",
+        500: "Load the page again. If it stays so, tell whoever operates payonce the request's id.",
+        503: "Nothing was changed. Load the page again in a moment.",
+        504: "Look whether it was done before you do it again.",
+    }
+)
+
+
+def error_page(error: PayonceError, request_id: str) -> Rendered:
+    """Return the page of an error of the tree, with the status of its problem type."""
+    if isinstance(error, MerchantNotChosen):
+        return Rendered("merchant.html", {"detail": error.detail})
+    problem = problem_of(error)
+    if problem.status == INTERNAL.status:
+        return unforeseen_page(request_id)
+    return _page(problem.status, _TITLES.get(problem.status, problem.title), error.detail, request_id)
+
+
+def unforeseen_page(request_id: str) -> Rendered:
+    """Return the page of what nobody foresaw. It does not say what the request did."""
+    return _page(
+        INTERNAL.status, INTERNAL.title, "The request was not completed, and the log has the reason.", request_id
+    )
+
+
+def _page(status: int, title: str, detail: str, request_id: str) -> Rendered:
+    context = {"title": title, "detail": detail, "advice": _ADVICE.get(status, ""), "request_id": request_id}
+    return Rendered(TEMPLATE, {**context, "status": status}, status)

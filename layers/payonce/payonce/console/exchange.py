@@ -1,0 +1,98 @@
+"""One exchange: a request, who sent it as far as that is known, and what is needed to answer it in any case."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from payonce.console import answers, cookies, csrf
+from payonce.console.guard import may
+from payonce.console.rendering import Surroundings, render
+from payonce.console.requests import form_of
+from payonce.domain.errors import Forbidden
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from payonce.console.answers import Answer
+    from payonce.console.page import Page, Rendered
+    from payonce.console.parts import Parts
+    from payonce.console.requests import Form, Incoming
+    from payonce.console.sessions import Session
+
+
+SIGN_IN = "/sign-in"
+
+
+class Exchange:
+    """One request, and who sent it as far as that is known: what an error page can still be made of."""
+
+    def __init__(self, parts: Parts, incoming: Incoming, navigation: Sequence[tuple[str, str, Page]]) -> None:
+        self.parts = parts
+        self.incoming = incoming
+        self.session: Session | None = None
+        self.merchant_id: str | None = None
+        self._navigation = navigation
+
+    @property
+    def around(self) -> Surroundings:
+        """Return what every template of this request gets."""
+        session, incoming = self.session, self.incoming
+        operator = session.operator if session else None
+        seen = [(path, title) for path, title, page in self._navigation if operator and may(page, operator)]
+        return Surroundings(
+            base=incoming.base,
+            path=incoming.path,
+            csrf=csrf.token_of(session.token) if session else "",
+            ids=self.parts.application.ids,
+            operator=operator,
+            merchant_id=self.merchant_id,
+            theme=incoming.cookies.get(cookies.THEME, ""),
+            said=cookies.said_in(incoming.cookies.get(cookies.SAID, "")),
+            navigation=seen,
+        )
+
+    def page(self, rendered: Rendered) -> Answer:
+        """Return the page, or the fragment that htmx asked for. What the last action said is shown once."""
+        around = self.around
+        html = render(rendered, around, fragment=self.incoming.is_fragment, boosted=self.incoming.is_boosted)
+        told = self.incoming.is_boosted or not self.incoming.is_fragment
+        return answers.page(html, rendered.status, (cookies.end_cookie(cookies.SAID),) if around.said and told else ())
+
+    def note(self, operation: str, result: str, *, refused: bool) -> None:
+        """Write what the operator did, or tried to, into the audit trail."""
+        if self.session is not None:
+            self.parts.acts.note(
+                principal=self.session.operator.principal,
+                operation=operation,
+                on=self.incoming.path,
+                merchant_id=self.merchant_id or self.session.operator.merchant_id,
+                result=result,
+                refused=refused,
+            )
+
+    def read_session(self) -> Session | None:
+        """Read the session of the request's cookie, and return it. One round trip."""
+        self.session = self.parts.sessions.read(self.incoming.cookies.get(cookies.SESSION, ""))
+        return self.session
+
+    def checked_form(self) -> Form | None:
+        """Return the form that a page of ours sent in this session, or ``None`` without a session.
+
+        Raises ``Forbidden`` for a request from elsewhere, and for a token of another session. Both are audited.
+        """
+        session = self.read_session()
+        try:
+            csrf.require_own_page(self.incoming.headers)
+            if session is None:
+                return None
+            form = form_of(self.incoming)
+            csrf.require_token(session.token, form.fields.get(csrf.FIELD, ""))
+        except Forbidden as error:
+            self.note("POST", error.detail, refused=True)
+            raise
+        return form
+
+    def ended(self) -> Answer:
+        """Return the answer to a form whose session has ended."""
+        said = cookies.said_cookie("Your session has ended, and nothing was done. Sign in, and do it again.")
+        return answers.see(self.around.url(SIGN_IN), (said,))

@@ -1,0 +1,1 @@
+"""Plots as SVG: pure functions from data to text, without script and without a plotting library."""
