@@ -1,0 +1,61 @@
+"""What tests of the console's views read from: the world's database, with the API's own operations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from payonce.console.views.sources import Sources
+from payonce.domain.ids import CROCKFORD_ALPHABET, ID_LENGTH
+from payonce.entrypoints.routes import KEYED_OPERATIONS
+from payonce.idempotency.audit_items import DatabaseAuditTrail
+from payonce.idempotency.audit_stream import claim_left, entry_of
+from payonce.idempotency.record_store import DatabaseIdempotencyStore
+from payonce.idempotency.window import DEFAULT_AUDIT_RETENTION_SECONDS
+from payonce.ports import Table
+from payonce.webhooks.commit_work import Services as WebhookServices
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from payonce.ports import Item
+    from tests.support.world import World
+
+
+def sources_of(world: World) -> Sources:
+    """Return the views' dependencies over the world."""
+    services = world.services
+    return Sources(
+        payments=services,
+        webhooks=WebhookServices(database=services.database, clock=services.clock, ids=services.ids),
+        store=DatabaseIdempotencyStore(services.database),
+        trail=DatabaseAuditTrail(services.database, DEFAULT_AUDIT_RETENTION_SECONDS),
+        gateways=("bank",),
+        operations=KEYED_OPERATIONS,
+    )
+
+
+def payment_id_of(number: int) -> str:
+    """Return the id of a test's payment."""
+    digits = "".join(CROCKFORD_ALPHABET[number >> shift & 31] for shift in (15, 10, 5, 0))
+    return "pay_" + digits.rjust(ID_LENGTH, "0")
+
+
+class AuditedTable:
+    """Writes the trail's entries of what has changed in the idempotency table, as the stream's function does."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._trail = DatabaseAuditTrail(world.database, DEFAULT_AUDIT_RETENTION_SECONDS)
+        self._before: Mapping[str, Item] = {}
+        self._number = 0
+
+    def note(self) -> None:
+        """Write the entries of all changes since the last call, as made now."""
+        after = {key[0]: dict(item) for key, item in self._world.database._tables[Table.IDEMPOTENCY].items()}  # type: ignore[attr-defined]
+        for record_id in sorted({*self._before, *after}):
+            old, new = self._before.get(record_id), after.get(record_id)
+            if old != new:
+                self._number += 1
+                entry = entry_of(record_id, old, new, at_ms=self._world.clock.now_ms(), sequence=str(self._number))
+                self._trail.add(entry, claim_left(record_id, old, new))
+        self._before = after
