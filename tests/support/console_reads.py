@@ -7,7 +7,6 @@ its items, a batch for each of its items.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING, Any
@@ -15,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.units.charges import entry_of
 from benchmarks.units.sizes import item_size
 from benchmarks.units.template import Template
+from payonce.ports import Insert, Table
 from payonce.stores.dynamodb_requests import to_attributes
 from payonce.stores.memory import MemoryDatabase
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from payonce.ports import Item, Key, Page, Table
+    from payonce.ports import Item, Key, Page, Write
 
 READ_UNIT_BYTES = 4096
 SCHEMAS = Template({}, "").schemas()
@@ -45,6 +45,20 @@ class CountingDatabase(MemoryDatabase):
     def __init__(self) -> None:
         super().__init__()
         self.tally = Tally()
+        # Told of each change of a claim: its record's id, the item before and the item after.
+        self.listener: Callable[[str, Item | None, Item | None], None] = lambda _id, _before, _after: None
+
+    def write(self, writes: Sequence[Write]) -> None:
+        """See ``Database``."""
+        ids = [
+            write.item["id"] if isinstance(write, Insert) else write.key["id"]
+            for write in writes
+            if write.table is Table.IDEMPOTENCY
+        ]
+        before = {one: super(CountingDatabase, self).get(Table.IDEMPOTENCY, {"id": one}) for one in ids}
+        super().write(writes)
+        for one, old in before.items():
+            self.listener(one, old, super().get(Table.IDEMPOTENCY, {"id": one}))
 
     def get(self, table: Table, key: Key) -> Item | None:
         """See ``Database``."""
@@ -79,8 +93,3 @@ def _size(item: Item | None, table: Table | None = None, index: str | None = Non
         schema = SCHEMAS[f"{table.value.capitalize()}Table"]
         attributes = entry_of(schema, schema.index(index), attributes) or {}
     return item_size(attributes)
-
-
-def readable(value: object) -> str:
-    """Return a view model as text, to look for what must not be in it."""
-    return json.dumps(value, default=str)

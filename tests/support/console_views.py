@@ -11,12 +11,10 @@ from payonce.idempotency.audit_items import DatabaseAuditTrail
 from payonce.idempotency.audit_stream import claim_left, entry_of
 from payonce.idempotency.record_store import DatabaseIdempotencyStore
 from payonce.idempotency.window import DEFAULT_AUDIT_RETENTION_SECONDS
-from payonce.ports import Table
 from payonce.webhooks.commit_work import Services as WebhookServices
+from tests.support.console_reads import CountingDatabase
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from payonce.ports import Item
     from tests.support.world import World
 
@@ -41,21 +39,22 @@ def payment_id_of(number: int) -> str:
 
 
 class AuditedTable:
-    """Writes the trail's entries of what has changed in the idempotency table, as the stream's function does."""
+    """Writes the trail's entries of what changes in the idempotency table, as the stream's function does."""
 
     def __init__(self, world: World) -> None:
-        self._world = world
+        self._clock = world.clock
         self._trail = DatabaseAuditTrail(world.database, DEFAULT_AUDIT_RETENTION_SECONDS)
-        self._before: Mapping[str, Item] = {}
-        self._number = 0
+        self._changes: list[tuple[str, Item | None, Item | None, int]] = []
+        assert isinstance(world.database, CountingDatabase)
+        world.database.listener = lambda one, before, after: self._changes.append(
+            (one, before, after, self._clock.now_ms())
+        )
 
     def note(self) -> None:
-        """Write the entries of all changes since the last call, as made now."""
-        after = {key[0]: dict(item) for key, item in self._world.database._tables[Table.IDEMPOTENCY].items()}  # type: ignore[attr-defined]
-        for record_id in sorted({*self._before, *after}):
-            old, new = self._before.get(record_id), after.get(record_id)
-            if old != new:
-                self._number += 1
-                entry = entry_of(record_id, old, new, at_ms=self._world.clock.now_ms(), sequence=str(self._number))
-                self._trail.add(entry, claim_left(record_id, old, new))
-        self._before = after
+        """Write the entries of all changes since the last call. The stream's times are whole seconds."""
+        changes, self._changes = self._changes, []
+        for number, (record_id, before, after, at_ms) in enumerate(changes):
+            if before != after:
+                second = at_ms // 1000 * 1000
+                entry = entry_of(record_id, before, after, at_ms=second, sequence=f"{at_ms}{number}")
+                self._trail.add(entry, claim_left(record_id, before, after))

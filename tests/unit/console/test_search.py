@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from payonce.console.views.search import FINDERS, Search, search
+from payonce.console.views.finders import FINDERS
+from payonce.console.views.search import Search, search
 from payonce.domain.dispute import dispute_id_of
 from payonce.domain.errors import BodyMalformed
 from payonce.domain.gateway import Notice, NoticeOutcome, OperationKind
