@@ -54,7 +54,7 @@ class AuditedTable:
         """Write the entries of all changes since the last call. The stream's times are whole seconds."""
         changes, self._changes = self._changes, []
         for number, (record_id, before, after, at_ms) in enumerate(changes):
-            if before != after:
+            if before is not None and before != after:  # a claim is reported with the transition that follows it
                 second = at_ms // 1000 * 1000
                 entry = entry_of(record_id, before, after, at_ms=second, sequence=f"{at_ms}{number}")
                 self._trail.add(entry, claim_left(record_id, before, after))

@@ -7,18 +7,7 @@ from typing import Final
 
 GOOD, BAD, DOUBT, PLAIN = "good", "bad", "doubt", ""
 # The order of what has one time: a claim is before what it leads to.
-RANKS: Final = (
-    "claim",
-    "routing",
-    "gateway",
-    "key",
-    "payment",
-    "journal",
-    "dispute",
-    "break",
-    "correction",
-    "webhook",
-)
+RANKS: Final = ("claim", "routing", "gateway", "payment", "journal", "key", "dispute", "break", "correction", "webhook")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
