@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def moments_of(gathered: Gathered) -> tuple[Moment, ...]:
     """Return the time line, oldest first."""
     made = [
-        *(each for claim in gathered.claims for each in _of_claim(claim)),
+        *(each for claim in gathered.claims for each in moments_of_claim(claim)),
         *_of_routing(gathered),
         *map(_of_event, gathered.events),
         *map(_of_entry, gathered.entries),
@@ -36,7 +36,7 @@ def moments_of(gathered: Gathered) -> tuple[Moment, ...]:
     return tuple(sorted(made, key=lambda moment: moment.order))
 
 
-def _of_claim(claim: ClaimStory) -> list[Moment]:
+def moments_of_claim(claim: ClaimStory) -> list[Moment]:
     """Return the claim's moments in their order. The trail's times are the stream's, which are whole seconds.
 
     ::

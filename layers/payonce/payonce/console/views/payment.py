@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from payonce.console.views.gathering import gather
+from payonce.console.views.key_rows import KeyRow, key_row
 from payonce.console.views.moments import moments_of
 from payonce.console.views.payments import row_of
 from payonce.console.views.standing import standing_of
-from payonce.idempotency.inspect import view_of
-from payonce.idempotency.records import RecordStatus
-from payonce.payments.operations import REFERENCES
 from payonce.payments.representation import payment_view
 
 if TYPE_CHECKING:
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
     from payonce.console.views.standing import Standing
     from payonce.console.views.time_line import Moment
     from payonce.domain.dispute import Dispute
-    from payonce.idempotency.inspect import IdempotencyRecordView
-    from payonce.idempotency.records import IdempotencyRecord
     from payonce.payments.representation import PaymentView
 
 
@@ -35,16 +31,6 @@ class AccountSum:
     currency: str
     account: str
     amount_minor: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyRow:
-    """The idempotency record of one of the payment's operations. ``is_open``: it may be released."""
-
-    record_id: str
-    view: IdempotencyRecordView
-    is_open: bool
-    references: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,16 +74,6 @@ def payment_page(sources: Sources, merchant_id: str, payment_id: str) -> Payment
             key_row(claim.record, now_ms=gathered.now_ms) for claim in gathered.claims if claim.record is not None
         ),
         notes=gathered.notes,
-    )
-
-
-def key_row(record: IdempotencyRecord, *, now_ms: int) -> KeyRow:
-    """Return the row of a stored record."""
-    return KeyRow(
-        record_id=record.record_id,
-        view=view_of(record, record.record_id.rsplit("#", 2)[1], now_ms=now_ms),
-        is_open=record.status is not RecordStatus.COMPLETED,
-        references=tuple(record.plan.get(REFERENCES, ())),
     )
 
 
