@@ -16,6 +16,7 @@ NoticesTable and ReconciliationTable; dynamodb:GetItem on IdempotencyTable.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from itertools import batched
 from typing import TYPE_CHECKING, Any, Final
@@ -24,7 +25,7 @@ from payonce.console.views.claim_stories import ClaimStory, Operation, claims_of
 from payonce.corrections.record import find_corrections
 from payonce.domain.errors import NotFound
 from payonce.domain.gateway_address import Whereabouts
-from payonce.domain.ids import gateway_reference
+from payonce.domain.ids import ID_PATTERN, gateway_reference
 from payonce.domain.webhooks import delivery_id
 from payonce.notices.told import KeptNoticeBook
 from payonce.outbox import is_event, opened, partition_of
@@ -61,6 +62,7 @@ OPERATION_PREFIX: Final = "OPERATION#"
 CORRECTION_PREFIX: Final = "CORRECTION#"
 _BY_REFERENCE = tuple(each for each, rule in CLASSES.items() if rule.family not in (Family.BANK,))
 _KEYS_AT_ONCE: Final = 100
+_FORM = re.compile(f"pay_{ID_PATTERN}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +96,8 @@ class Gathered:
 
 def gather(sources: Sources, merchant_id: str, payment_id: str) -> Gathered:
     """Return all that is stored of the merchant's payment. Raises ``NotFound``, also for another merchant's."""
+    if not _FORM.fullmatch(payment_id):
+        raise NotFound(f"There is no payment {payment_id}.")
     notes: list[str] = []
     changes = _changes(sources, merchant_id, payment_id)
     rest = _partition(sources, merchant_id, payment_id) if changes else []
