@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from functools import partial
+from html import unescape
 from typing import TYPE_CHECKING, Any
 
 import openpyxl
@@ -19,7 +20,7 @@ from payonce.ports import Table
 from payonce.webhooks.deliveries import delivery_from, delivery_key, new_delivery
 from payonce.webhooks.delivery_writes import insert_write, status_write
 from tests.functional.conftest import load_handler
-from tests.support.console import Browser, signed_in
+from tests.support.console import BASE, Browser, signed_in
 from tests.support.events import Context, event
 
 if TYPE_CHECKING:
@@ -296,12 +297,15 @@ def test_a_live_page_sends_no_story_that_is_known(shop: Shop) -> None:
     payment_id = shop.pay()
     browser = shop.browser(Role.VIEWER)
     whole = browser.get(f"/payments/{payment_id}").text
-    seen = whole.partition("seen=")[2].partition('"')[0]
+    link = unescape(whole.partition('hx-get="')[2].partition('"')[0]).removeprefix(BASE)
     asked = {"hx-request": "true"}
-    again = browser.get(f"/payments/{payment_id}?seen={seen}", asked).text
+    again = browser.get(link, asked).text
     assert 'id="standing"' in again
     assert 'id="story"' not in again
-    assert 'id="story"' in browser.get(f"/payments/{payment_id}?seen=0.0", asked).text
+    assert 'id="keys"' not in again
+    changed = browser.get(f"/payments/{payment_id}?seen=0.0&owned=x", asked).text
+    assert 'id="story"' in changed
+    assert 'id="keys"' in changed
 
 
 def test_filters_that_are_none_say_what_to_do(shop: Shop) -> None:

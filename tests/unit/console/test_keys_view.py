@@ -120,7 +120,8 @@ def test_a_key_tells_its_states_and_its_trail(world: World) -> None:
         (RecordStatus.IN_PROGRESS, 1, "at work"),
         (RecordStatus.IN_PROGRESS, -1, "Its owner is gone"),
         (RecordStatus.IN_DOUBT, 1, "asks the gateway again by itself"),
-        (RecordStatus.IN_DOUBT, -1, "or is failing"),
+        (RecordStatus.IN_DOUBT, -1, "within a minute"),
+        (RecordStatus.IN_DOUBT, -180_000, "it is behind, or failing"),
         (RecordStatus.COMPLETED, 0, "never released"),
     ],
 )

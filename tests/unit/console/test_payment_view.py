@@ -99,7 +99,9 @@ def test_a_doubt_says_why_and_who_asks_next_until_it_is_resolved(world: World, t
     assert "Outcome unknown, left in doubt: create_payment" in titles(page)
 
     world.clock.ms = (facts["next question"].at_ms or 0) + 1
-    assert "does within a minute, or is failing" in page_of(world, payment_id).standing.next_step
+    assert "asks bank within a minute" in page_of(world, payment_id).standing.next_step
+    world.clock.ms += 180_000
+    assert "it is behind, or failing" in page_of(world, payment_id).standing.next_step
     world.gateway.lookup_fails = False
     world.recover()
     trail.note()

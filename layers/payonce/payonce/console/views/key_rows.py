@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from payonce.idempotency.records import IdempotencyRecord
 
 
+LATE_MS = 120_000  # recovery looks every minute (template.yaml), and asks what is due in turn
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRow:
     """The record of one operation of a key. ``is_open``: it may be released.
@@ -53,7 +56,8 @@ def key_row(record: IdempotencyRecord, *, now_ms: int) -> KeyRow:
 
 def next_step(view: IdempotencyRecordView, now_ms: int) -> str:
     """Return what happens next by itself, and what a person can do."""
-    is_over = (view["lease_expires_at_ms"] or 0) < now_ms
+    due_ms = view["lease_expires_at_ms"] or 0
+    is_over, is_late = due_ms < now_ms, due_ms < now_ms - LATE_MS
     match view["state"]:
         case KeyState.IN_PROGRESS if not is_over:
             return "Its owner is at work; copies of the request wait for it."
@@ -61,8 +65,10 @@ def next_step(view: IdempotencyRecordView, now_ms: int) -> str:
             return "Its owner is gone: the next retry, or recovery within a minute, takes over and asks."
         case KeyState.IN_DOUBT if not is_over:
             return "Recovery asks the gateway again by itself."
+        case KeyState.IN_DOUBT if not is_late:
+            return "Recovery asks the gateway within a minute."
         case KeyState.IN_DOUBT:
-            return "Recovery was due to ask: it does within a minute, or is failing."
+            return "Recovery should have asked by now: it is behind, or failing."
         case KeyState.COMPLETED:
             return "Executed: a copy gets the same answer. It is never released."
         case KeyState.EXPIRED:

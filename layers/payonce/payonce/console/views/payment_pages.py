@@ -69,10 +69,12 @@ def payments(services: Services, request: PageRequest) -> Rendered | Download:
 def payment(services: Services, request: PageRequest) -> Rendered:
     """``/payments/{payment_id}``: one payment's story. It refreshes itself until the payment is settled."""
     page = payment_page(sources_of(services), request.require_merchant(), request.path_parameters["payment_id"])
-    # The page asks for itself every few seconds, and names what it has: an unchanged story is not sent, nor swapped.
+    # The page asks for itself every few seconds, and names what it has: what is unchanged is neither sent nor swapped,
+    # so that nobody loses the place in the story, or a reason that is being typed.
     known = f"{len(page.moments)}.{0 if page.payment is None else page.payment['version']}"
-    is_known = request.query.get("seen") == known
-    return Rendered("payment.html", {"page": page, "known": known, "is_known": is_known})
+    owned = ".".join(f"{key.view['fence']}{key.view['state'].value}" for key in page.keys) or "none"
+    unchanged = {"is_known": request.query.get("seen") == known, "is_owned": request.query.get("owned") == owned}
+    return Rendered("payment.html", {"page": page, "known": known, "owned": owned, **unchanged})
 
 
 def keys(services: Services, request: PageRequest) -> Rendered | Download:

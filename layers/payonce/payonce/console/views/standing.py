@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from payonce.console.views.key_rows import LATE_MS
 from payonce.console.views.time_line import BAD, DOUBT, GOOD, PLAIN, Fact
 from payonce.corrections.record import CorrectionStatus
 from payonce.domain.dispute import DECIDED
@@ -95,7 +96,9 @@ def asked_next(record: IdempotencyRecord | None, gateway: str, now_ms: int) -> t
             f"payonce's recovery asks {gateway} again by itself; an event of the gateway's makes it ask at once.",
             due,
         )
-    return f"payonce's recovery was due to ask {gateway}; it does within a minute, or is failing.", due
+    if record.lease_expires_at_ms >= now_ms - LATE_MS:
+        return f"payonce's recovery asks {gateway} within a minute.", due
+    return f"payonce's recovery should have asked {gateway} by now: it is behind, or failing.", due
 
 
 def _in_flight(gathered: Gathered, also: tuple[str, ...]) -> Standing:
