@@ -146,6 +146,19 @@ def test_a_page_reads_as_much_of_10_000_payments_as_of_1_000(query: dict[str, st
     assert (round_trips, units <= (520 if looked_through else 110)) == (30 if looked_through else 6, True), read
 
 
+def test_a_file_of_what_is_looked_for_is_bounded_and_says_where_it_goes_on() -> None:
+    """Fails when a filter that finds nothing has a file read on and on, or when the file passes for the whole list."""
+    world = World(database=(database := CountingDatabase()))
+    for number in range(4_200):
+        store(world, number)
+    database.tally.clear()
+    sheet, more = payments_sheet(sources_of(world), MERCHANT, {"payer": "nobody"})
+    assert (list(sheet.rows), database.tally.round_trips) == ([], 8 * 5 * 6)
+    assert more is not None
+    rest, more = payments_sheet(sources_of(world), MERCHANT, {"payer": "nobody", "cursor": more})
+    assert (list(rest.rows), more) == ([], None)
+
+
 def test_the_list_is_saved_with_its_filters(world: World) -> None:
     for number in range(1, 121):
         store(world, number, currency="JPY" if number % 2 else "EUR", reference="=1+1")

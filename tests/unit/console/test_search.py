@@ -36,6 +36,14 @@ KEY = "key-of-a-shop-0001"
 BREAK = "brk_" + "0" * 64
 
 
+class Killed(BaseException):
+    """The end of a process."""
+
+
+def killed(*_: object) -> None:
+    raise Killed
+
+
 @pytest.fixture
 def world() -> World:
     return World(database=CountingDatabase())
@@ -81,13 +89,6 @@ def test_operations_are_found_by_their_id_and_reference(world: World) -> None:
 
 def test_a_payment_in_flight_is_found_by_its_claim(world: World) -> None:
     """Fails when a payment of which only the claim is stored can't be found: it is the one that is looked for."""
-
-    class Killed(BaseException):
-        pass
-
-    def killed(*_: object) -> None:
-        raise Killed
-
     world.gateway.submit = killed  # type: ignore[method-assign, assignment]
     with pytest.raises(Killed):
         world.create(KEY)
@@ -95,6 +96,18 @@ def test_a_payment_in_flight_is_found_by_its_claim(world: World) -> None:
     (record,) = world.store.get_many([one for ids in open_ids for one in ids])
     hits = found(world, record.claim_id).hits
     assert [(hit.what, hit.path) for hit in hits] == [("payment in flight", f"/payments/{record.claim_id}")]
+    assert paths(world, record.claim_id, STRANGER) == []
+
+
+def test_an_operation_in_flight_is_found_by_its_claim(world: World) -> None:
+    payment_id = paid(world)
+    world.gateway.submit = killed  # type: ignore[method-assign, assignment]
+    with pytest.raises(Killed):
+        world.follow_up(OperationKind.REFUND, payment_id, "key-of-a-refund-01", 100)
+    open_ids = [world.store.open_claims(shard, lease_expired_at_ms=10**15, limit=9) for shard in range(32)]
+    (record,) = world.store.get_many([one for ids in open_ids for one in ids])
+    hits = found(world, record.claim_id).hits
+    assert [(hit.what, hit.path) for hit in hits] == [("operation in flight", f"/payments/{payment_id}")]
     assert paths(world, record.claim_id, STRANGER) == []
 
 

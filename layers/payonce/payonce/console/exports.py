@@ -75,16 +75,19 @@ def export_form(query: Mapping[str, str]) -> ExportForm | None:
 
 
 def collected[Row](
-    page_from: Callable[[str | None], tuple[Sequence[Row], str | None]], cursor: str | None
+    page_from: Callable[[str | None], tuple[Sequence[Row], str | None]],
+    cursor: str | None,
+    *,
+    most_pages: int = MAX_PAGES,
 ) -> tuple[list[Row], str | None]:
     """Return the rows of a file that begins at ``cursor``, and the cursor of the next part (``None`` when all is in).
 
     ``page_from`` reads one page of at most ``MAX_ROWS`` rows; its errors pass through. Reading ends with whole pages,
-    before more than ``MAX_ROWS`` rows or ``MAX_PAGES`` pages.
+    before more than ``MAX_ROWS`` rows or ``most_pages`` pages: fewer where a page looks through many others.
     """
     rows: list[Row] = []
     largest = 0
-    for _ in range(MAX_PAGES):
+    for _ in range(most_pages):
         found, cursor = page_from(cursor)
         rows += found
         largest = max(largest, len(found))

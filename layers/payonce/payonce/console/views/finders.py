@@ -95,10 +95,11 @@ def _operation(sources: Sources, merchant_id: str, text: str) -> Iterator[Hit]:
                 yield Hit(what="operation", name=text, path=f"/payments/{payment_id}", payment_id=payment_id)
                 return
     record_id = sources.store.open_claim(operation_id)
-    record = None if record_id is None or not record_id.startswith(f"{merchant_id}#") else sources.store.get(record_id)
-    payment_id = "" if record is None else str(record.plan.get("payment_id", ""))
-    if payment_id:
-        yield Hit(what="operation in flight", name=text, path=f"/payments/{payment_id}", payment_id=payment_id)
+    is_ours = record_id is not None and record_id.startswith(f"{merchant_id}#")
+    for record in sources.store.get_many([record_id]) if is_ours and record_id else ():
+        payment_id = str(record.plan.get("payment_id", ""))
+        if payment_id:
+            yield Hit(what="operation in flight", name=text, path=f"/payments/{payment_id}", payment_id=payment_id)
 
 
 def _event(sources: Sources, merchant_id: str, text: str) -> Iterator[Hit]:
