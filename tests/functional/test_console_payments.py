@@ -160,6 +160,8 @@ def test_a_doubt_is_seen_and_released_with_a_reason_once(shop: Shop) -> None:
     for _ in range(2):
         done = browser.post("/keys/release", sent)
         assert (done.status, done.location) == (303, f"/payments/{payment_id}")
+    approver = shop.browser(Role.APPROVER)
+    assert approver.post("/keys/release", {**sent, "csrf": approver.csrf()}).status == 404, "somebody else's release"
     after = browser.get(f"/payments/{payment_id}").text
     assert "The key was released" in after
     assert "The gateway did not execute the payment" in after

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from payonce.console.views import gathering
 from payonce.console.views.payment import payment_page
 from payonce.domain.delivery import Answer
 from payonce.domain.dispute import dispute_id_of
@@ -230,6 +231,14 @@ def test_a_release_is_told_with_its_reason(world: World, trail: AuditedTable) ->
     assert released.title == "Key given back by operator:ana: create_payment"
     assert [fact.text for fact in released.facts] == ["Ticket 4711", "not there"]
     assert page.standing.stands == "The gateway did not execute the payment: nobody was charged."
+
+
+def test_a_story_that_is_cut_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails when a part of a story passes for all of it."""
+    monkeypatch.setattr(gathering, "MOST_CHANGES", 1)
+    payment_id = paid(world)
+    world.follow_up(OperationKind.REFUND, payment_id, "key-of-a-refund-01", 100)
+    assert any("first 1 changes" in note for note in page_of(world, payment_id).notes)
 
 
 def test_another_merchants_payment_is_not_found(world: World) -> None:

@@ -77,9 +77,14 @@ def _payment(sources: Sources, merchant_id: str, text: str, what: str = "payment
         yield Hit(what=what, name=text, path=f"/payments/{payment_id}", payment_id=payment_id)
         return
     # Nothing is stored of a payment before its commit but its claim.
-    record_id = sources.store.open_claim(payment_id)
-    if record_id is not None and record_id.startswith(f"{merchant_id}#"):
+    if _open_claim(sources, merchant_id, payment_id) is not None:
         yield Hit(what="payment in flight", name=text, path=f"/payments/{payment_id}")
+
+
+def _open_claim(sources: Sources, merchant_id: str, claim_id: str) -> str | None:
+    """Return the record of the merchant's open claim. Raises ``StoreUnavailable`` where too many are open."""
+    record_id = sources.store.open_claim(claim_id)
+    return record_id if record_id is not None and record_id.startswith(f"{merchant_id}#") else None
 
 
 def _operation(sources: Sources, merchant_id: str, text: str) -> Iterator[Hit]:
@@ -94,9 +99,8 @@ def _operation(sources: Sources, merchant_id: str, text: str) -> Iterator[Hit]:
             if owner == merchant_id:
                 yield Hit(what="operation", name=text, path=f"/payments/{payment_id}", payment_id=payment_id)
                 return
-    record_id = sources.store.open_claim(operation_id)
-    is_ours = record_id is not None and record_id.startswith(f"{merchant_id}#")
-    for record in sources.store.get_many([record_id]) if is_ours and record_id else ():
+    record_id = _open_claim(sources, merchant_id, operation_id)
+    for record in sources.store.get_many([record_id]) if record_id is not None else ():
         payment_id = str(record.plan.get("payment_id", ""))
         if payment_id:
             yield Hit(what="operation in flight", name=text, path=f"/payments/{payment_id}", payment_id=payment_id)

@@ -99,7 +99,7 @@ def gather(sources: Sources, merchant_id: str, payment_id: str) -> Gathered:
     if not _FORM.fullmatch(payment_id):
         raise NotFound(f"There is no payment {payment_id}.")
     notes: list[str] = []
-    changes = _changes(sources, merchant_id, payment_id)
+    changes = _changes(sources, merchant_id, payment_id, notes)
     rest = _partition(sources, merchant_id, payment_id) if changes else []
     payment = _payment(changes, rest)
     operations = tuple(sorted(_operations(rest), key=lambda each: each.created_at_ms))
@@ -130,8 +130,10 @@ def gather(sources: Sources, merchant_id: str, payment_id: str) -> Gathered:
     )
 
 
-def _changes(sources: Sources, merchant_id: str, payment_id: str) -> list[Item]:
+def _changes(sources: Sources, merchant_id: str, payment_id: str, notes: list[str]) -> list[Item]:
     page = sources.database.query(Table.OUTBOX, partition=("pk", payment_id), limit=MOST_CHANGES)
+    if page.next_key is not None:
+        notes.append(f"Only its first {MOST_CHANGES} changes are shown, and the sums are of these.")
     return [item for item in page.items if item["merchant_id"] == merchant_id]
 
 
