@@ -8,6 +8,7 @@ import json
 from functools import partial
 from html import unescape
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import openpyxl
 import pytest
@@ -333,3 +334,39 @@ def test_filters_that_are_none_say_what_to_do(shop: Shop) -> None:
         assert (page.status, said in page.text) == (400, True), query
     assert browser.get("/payments/nonsense").status == 404
     assert browser.get("/payments/pay_" + "0" * 26).status == 404
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/payments/{}",
+        "/payments?q={}",
+        "/payments?cursor={}",
+        "/payments?customer={}",
+        "/payments?reference={}",
+        "/keys?key={}",
+        "/webhooks/{}",
+        "/webhooks?after={}",
+        "/webhooks/{0}/deliveries/{0}",
+    ],
+)
+def test_hostile_names_are_answered_with_a_page(shop: Shop, path: str) -> None:
+    """Fails when a name in an address or a field is markup, or brings a page down."""
+    browser = shop.browser(Role.VIEWER)
+    for text in (
+        XSS,
+        "'\"><img src=x onerror=alert(1)>",
+        "{{7*7}}",
+        "\x00",
+        "%00",
+        "\u202e",
+        "é" * 120,
+        "#",
+        "..",
+        "=1+1",
+    ):
+        page = browser.get(path.format(quote(text, safe="")))
+        assert page.status in (200, 400, 404), (page.status, text)
+        assert "<script>alert" not in page.text
+        assert "<img src=x" not in page.text
+        assert ">49<" not in page.text

@@ -67,7 +67,7 @@ def test_a_captured_payment_tells_its_story_in_order(world: World, trail: Audite
     assert titles(page) == [
         "Claimed: create_payment",
         "Routed to bank",
-        "Sent to bank, or about to be",
+        "Sent to bank",
         "Payment captured",
         "Booked: payment.captured",
         "Concluded, and its answer stored: create_payment",

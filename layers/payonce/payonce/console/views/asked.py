@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from enum import StrEnum
 
 MAX_TEXT_CHARACTERS = 255
+END_MS = 10**13 - DAY_MS  # a list's key has 13 digits of a time: one with more would sort before the others
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _AMOUNT = re.compile(r"[0-9]{1,13}(?:[.,][0-9]{1,4})?", re.ASCII)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
@@ -80,11 +82,11 @@ def moment_of(query: Mapping[str, str], name: str, *, is_end: bool = False) -> i
         return None
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        at_ms = (moment.replace(tzinfo=moment.tzinfo or UTC) - _EPOCH) // timedelta(milliseconds=1)
+    except (ValueError, OverflowError):
         raise BodyMalformed(f"{name} is a date or a time, such as 2027-01-15 or 2027-01-15T08:30 (UTC).") from None
-    at_ms = int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() * 1000)
-    if at_ms < 0:
-        raise BodyMalformed(f"{name} is before 1970.")
+    if not 0 <= at_ms < END_MS:
+        raise BodyMalformed(f"{name} is a time between 1970 and 2286.")
     if not is_end:
         return at_ms
     if _DAY.fullmatch(text):

@@ -126,7 +126,7 @@ def _of_routing(gathered: Gathered) -> Iterator[Moment]:
     yield Moment(
         at_ms=known.created_at_ms,
         kind="gateway",
-        title=f"Sent to {known.gateway}, or about to be",
+        title=f"Sent to {known.gateway}" + (", or about to be" if gathered.payment is None else ""),
         facts=(*references, *at_gateway),
     )
 
