@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from payonce.console.views.endpoint_rows import MOST_COUNTED
 from payonce.console.views.webhooks import (
-    MOST_COUNTED,
     PAGE_DELIVERIES,
     PAGE_ENDPOINTS,
     deliveries_sheet,

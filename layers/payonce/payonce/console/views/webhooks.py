@@ -12,60 +12,25 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from payonce.console.exports import Instant, Sheet, collected
 from payonce.console.views.asked import choice_of, text_of
+from payonce.console.views.endpoint_rows import EndpointRow, endpoint_row
 from payonce.domain.errors import NotFound
-from payonce.domain.webhooks import DISABLE_AFTER_FAILING_MS, DeliveryStatus
+from payonce.domain.webhooks import DeliveryStatus
 from payonce.outbox import find_event, partition_of
 from payonce.ports import Table
 from payonce.webhooks.endpoints import load_endpoints_and_gates
 from payonce.webhooks.replay_items import REPLAY_PREFIX, replay_from
 from payonce.webhooks.views import replay_view
-from payonce.webhooks.waiting_list import count
 from payonce.webhooks.webhook_reads import get_delivery, list_deliveries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from payonce.console.views.sources import Sources
-    from payonce.domain.endpoint import Endpoint
-    from payonce.webhooks.gate import Gate
     from payonce.webhooks.views import WebhookDeliverySummaryView, WebhookDeliveryView, WebhookReplayView
 
 PAGE_ENDPOINTS: Final = 25  # a merchant has 100 at most; each costs a read of its waiting list
 PAGE_DELIVERIES: Final = 50
 SHOWN_REPLAYS: Final = 10
-MOST_COUNTED: Final = 100  # of each lane: more is shown as "100 and more"
-WHY_DISABLED: Final = {
-    "merchant": "somebody disabled it",
-    "gone": "its receiver answered 410, which means that it is gone",
-    "failing": "its receiver accepted nothing for days",
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndpointRow:
-    """An endpoint. ``backlog`` counts its pending deliveries up to a bound; ``has_more``: there are more than that.
-
-    ``state`` is enabled, disabled, paused or failing; ``why`` says why it is not just enabled. Times are epoch
-    milliseconds, ``None`` where there is none.
-    """
-
-    endpoint_id: str
-    url: str
-    description: str
-    event_types: tuple[str, ...]
-    state: str
-    why: str
-    disabled_at_ms: int | None
-    failing_since_ms: int | None
-    paused_until_ms: int | None
-    backlog: int
-    has_more: bool
-    created_at_ms: int
-
-    @property
-    def is_enabled(self) -> bool:
-        """Whether events are sent to it."""
-        return self.state != "disabled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +73,7 @@ def webhooks_page(sources: Sources, merchant_id: str, query: Mapping[str, str]) 
     found = load_endpoints_and_gates(sources.database, merchant_id)
     after = text_of(query, "after") or ""
     later = [each for each in found if each[0].endpoint_id > after]
-    rows = sources.each(lambda each: _row(sources, *each), later[:PAGE_ENDPOINTS])
+    rows = sources.each(lambda each: endpoint_row(sources, *each), later[:PAGE_ENDPOINTS])
     more = len(later) > PAGE_ENDPOINTS
     return WebhooksPage(rows=tuple(rows), total=len(found), next_after=rows[-1].endpoint_id if more else None)
 
@@ -154,7 +119,7 @@ def delivery_page(sources: Sources, merchant_id: str, endpoint_id: str, delivery
 def endpoints_sheet(sources: Sources, merchant_id: str) -> Sheet:
     """Return all endpoints, of which there are 100 at most, as a table to be saved."""
     found = load_endpoints_and_gates(sources.database, merchant_id)
-    rows = sources.each(lambda each: _row(sources, *each), found)
+    rows = sources.each(lambda each: endpoint_row(sources, *each), found)
     columns = (
         ("endpoint", 32), ("address", 60), ("description", 30), ("events", 30), ("state", 12), ("why", 60),
         ("disabled", 20), ("failing since", 20), ("pending deliveries", 10), ("more are pending", 10), ("created", 20),
@@ -214,40 +179,4 @@ def _require(sources: Sources, merchant_id: str, endpoint_id: str) -> EndpointRo
     found = {each[0].endpoint_id: each for each in load_endpoints_and_gates(sources.database, merchant_id)}
     if endpoint_id not in found:
         raise NotFound(f"There is no webhook endpoint {endpoint_id}.")
-    return _row(sources, *found[endpoint_id])
-
-
-def _row(sources: Sources, endpoint: Endpoint, gate: Gate) -> EndpointRow:
-    now_ms = sources.clock.now_ms()
-    lanes = [
-        count(sources.database, endpoint.merchant_id, endpoint.endpoint_id, lane, at_most=MOST_COUNTED)
-        for lane in range(gate.lane_count)
-    ]
-    paused_until_ms = gate.health.cooldown_over_at_ms()
-    is_paused = paused_until_ms > now_ms
-    state, why = "enabled", ""
-    if endpoint.disabled_reason is not None or endpoint.disabled_at_ms is not None:
-        reason = endpoint.disabled_reason.value if endpoint.disabled_reason else "merchant"
-        state, why = "disabled", f"{WHY_DISABLED[reason]}. Its events are held, and sent once it is enabled."
-    elif is_paused:
-        state, why = (
-            "paused",
-            f"{gate.health.consecutive_failures} attempts failed in a row: nothing is sent for a while.",
-        )
-    elif gate.health.failing:
-        days = DISABLE_AFTER_FAILING_MS // 86_400_000
-        state, why = "failing", f"The last attempt failed; after {days} days without a success it is disabled."
-    return EndpointRow(
-        endpoint_id=endpoint.endpoint_id,
-        url=endpoint.url,
-        description=endpoint.description,
-        event_types=endpoint.event_types,
-        state=state,
-        why=why,
-        disabled_at_ms=endpoint.disabled_at_ms,
-        failing_since_ms=gate.health.failing_since_ms or None,
-        paused_until_ms=paused_until_ms if is_paused else None,
-        backlog=sum(lanes),
-        has_more=any(lane == MOST_COUNTED for lane in lanes),
-        created_at_ms=endpoint.created_at_ms,
-    )
+    return endpoint_row(sources, *found[endpoint_id])
