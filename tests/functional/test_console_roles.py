@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.console.operators import Role
 from payonce.console.sessions import NOTED_AFTER_SECONDS
+from tests.functional import console_payments_journey
 from tests.functional.conftest import load_handler
+from tests.functional.test_console_payments import Shop
 from tests.functional.test_roles import CONSOLE, unused
 from tests.support.console import Browser, operator_key
 from tests.support.roles import Call, Grant, recorded
@@ -25,8 +27,7 @@ SESSION = (
 NO_ACT_YET = "An act that is done notes that its session is used; the journey does none here."
 NOT_ASKED_FOR: dict[str, dict[Grant, str]] = {
     "session_actions": {SESSION[1]: "A theme and a sign-out are no use that keeps a session open."},
-    "key_actions": {SESSION[1]: NO_ACT_YET},
-    "webhook_actions": {SESSION[1]: NO_ACT_YET},
+    **console_payments_journey.NOT_ASKED_FOR,
     "routing_actions": {SESSION[1]: NO_ACT_YET},
     "case_actions": {SESSION[1]: NO_ACT_YET},
 }
@@ -77,5 +78,6 @@ def test_each_function_asks_for_what_its_role_allows(
     """Fails when a function asks for more than its role allows, or a right is granted that nothing needs."""
     guarded = Guarded(application, monkeypatch)
     journey(application, guarded)
+    console_payments_journey.look_and_act(Shop(application, monkeypatch), guarded)
     for name in sorted(CONSOLE):
         assert unused(name, guarded.asked[name]) == NOT_ASKED_FOR.get(name, {}).keys(), name

@@ -5,21 +5,34 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from payonce.console.page import Page, Role
+from payonce.console.actions.keys import release
+from payonce.console.actions.webhooks import change_status, redeliver, replay
+from payonce.console.page import Action, Page, Role
 from payonce.console.views.audit import audit
+from payonce.console.views.payment_pages import delivery, keys, payment, payments, webhook, webhooks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from payonce.console.page import Action
-
-PAGES: tuple[Page, ...] = (Page(path="/audit", role=Role.VIEWER, view=audit),)
+PAGES: tuple[Page, ...] = (
+    Page(path="/payments", view=payments),
+    Page(path="/payments/{payment_id}", view=payment),
+    Page(path="/keys", view=keys),
+    Page(path="/webhooks", view=webhooks),
+    Page(path="/webhooks/{endpoint_id}", view=webhook),
+    Page(path="/webhooks/{endpoint_id}/deliveries/{delivery_id}", view=delivery),
+    Page(path="/audit", role=Role.VIEWER, view=audit),
+)
 
 # By the function that serves them (template.yaml).
 ACTIONS: Mapping[str, tuple[Action, ...]] = MappingProxyType(
     {
-        "key_actions": (),
-        "webhook_actions": (),
+        "key_actions": (Action(path="/keys/release", act=release),),
+        "webhook_actions": (
+            Action(path="/webhooks/{endpoint_id}/deliveries/{delivery_id}/redeliver", act=redeliver),
+            Action(path="/webhooks/{endpoint_id}/replays", act=replay),
+            Action(path="/webhooks/{endpoint_id}/status", act=change_status),
+        ),
         "routing_actions": (),
         "case_actions": (),
     }

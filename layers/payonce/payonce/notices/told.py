@@ -8,7 +8,7 @@ the lookup.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.gateway import ChargeTold, OperationKind
@@ -19,7 +19,7 @@ from payonce.ports import Adjust, Table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from payonce.domain.gateway import Notice, NoticeOutcome
+    from payonce.domain.gateway import DisputeNotice, Notice, NoticeOutcome
     from payonce.domain.gateway_address import Whereabouts
     from payonce.ports import Database, Item, Write
 
@@ -49,6 +49,15 @@ def told_writes(gateway: str, notice: Notice, *, now_ms: int, signed_by: str = "
         said = {_DISPUTED + suffix: {**asdict(dispute), "told_at_ms": now_ms}}
         writes.append(_kept(_charge_key(place, charge_id), said, now_ms))
     return writes
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one event has told, and when it was received (epoch milliseconds): an outcome or a dispute."""
+
+    told_at_ms: int
+    outcome: NoticeOutcome | None = None
+    dispute: DisputeNotice | None = None
 
 
 class KeptNoticeBook:
@@ -81,6 +90,21 @@ class KeptNoticeBook:
                 for said in _by_age(items, _DISPUTED)
             ),
         )
+
+    def told(self, gateway: str, names: Sequence[str], gateway_charge_id: str | None) -> list[Told]:
+        """Return what events have told of operations with one of ``names`` and of the charge, oldest first.
+
+        It costs one round trip, and is for people: it names the times, which ``outcomes`` and ``charge`` leave out.
+        """
+        keys = [_key(place, name) for name in dict.fromkeys(names) for place in self._places(gateway)]
+        if gateway_charge_id is not None:
+            keys += [_charge_key(place, gateway_charge_id) for place in self._places(gateway)]
+        items = self._database.get_many(Table.NOTICES, [{"id": key} for key in keys]) if keys else []
+        said = [Told(each["told_at_ms"], outcome=outcome_of(each)) for each in _by_age(items, _TOLD)]
+        for each in _by_age(items, _DISPUTED):
+            of_dispute = {name: value for name, value in each.items() if name != "told_at_ms"}
+            said.append(Told(each["told_at_ms"], dispute=dispute_of(of_dispute)))
+        return sorted(said, key=lambda one: one.told_at_ms)
 
     def _places(self, gateway: str) -> list[str]:
         return [_place(gateway, signer, self._account) for signer in self._signers]
