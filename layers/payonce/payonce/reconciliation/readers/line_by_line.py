@@ -142,7 +142,7 @@ def _excerpt(data: bytes, line: int, mappings: Sequence[ColumnMapping]) -> Itera
         if is_workbook(data):
             fitting = mapping_of(data, mappings)
             rows = rows_of(data, fitting) if fitting is not None else iter(())
-            texts = (" | ".join(cell.lstrip("@#") for cell in row.cells) for row in rows)
+            texts: Iterator[str] = (" | ".join(cell.lstrip("@#") for cell in row.cells) for row in rows)
         else:
             texts = iter(as_utf8(data).decode("utf-8-sig", "replace").split("\n"))
         for number, text in enumerate(islice(texts, first - 1, line + AROUND), start=first):
@@ -161,23 +161,26 @@ def _reading(
         return LineReading(
             file_id=whole, size_bytes=len(data), file_format=name, is_bank=is_bank, wrong=wrong, looked_at_all=False
         )
-    bank = ((line, statement) for statement in read.statements for line in statement.lines)
-    sums: Counter[tuple[str, str]] = Counter()
-    for row in chain(read.gateway_rows, (line for statement in read.statements for line in statement.lines)):
-        sums[row.currency, "lines"] += 1
-        sums[row.currency, "sum"] += row.amount_minor
-    lines = chain(map(line_of_gateway, read.gateway_rows), (line_of_bank(line) for line, _ in bank))
+    bank = [line for statement in read.statements for line in statement.lines]
+    counts: Counter[str] = Counter()
+    totals: Counter[str] = Counter()
+    moved = chain(
+        ((row.currency, row.amount_minor) for row in read.gateway_rows),
+        ((line.currency, line.amount_minor) for line in bank),
+    )
+    for currency, amount_minor in moved:
+        counts[currency] += 1
+        totals[currency] += amount_minor
+    lines = chain(map(line_of_gateway, read.gateway_rows), map(line_of_bank, bank))
     return LineReading(
         file_id=whole,
         size_bytes=len(data),
         file_format=read.format.value,
         is_bank=bool(read.statements),
-        line_count=sum(count for (_, what), count in sums.items() if what == "lines"),
+        line_count=counts.total(),
         lines=tuple(islice(lines, MAX_LINES)),
         wrong=wrong,
-        sums=tuple(
-            (currency, sums[currency, "lines"], sums[currency, "sum"]) for currency in sorted({c for c, _ in sums})
-        ),
+        sums=tuple((currency, count, totals[currency]) for currency, count in sorted(counts.items())),
         statements=tuple(map(sum_of_statement, read.statements[:MAX_LINES])),
         notices=tuple(shown_text(notice, limit=1_000) for notice in read.notices),
     )
