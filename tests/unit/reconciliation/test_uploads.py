@@ -117,7 +117,7 @@ def test_what_is_handed_in_is_what_was_looked_at(change: bytes) -> None:
 
 def test_the_limit_is_said() -> None:
     desk = desk_of(World())
-    with pytest.raises(BodyTooLarge, match=r"4,194,304 can be uploaded here.*incoming/"):
+    with pytest.raises(BodyTooLarge, match=r"4,000,000 can be uploaded here.*incoming/"):
         desk.look_at("a.csv", b"x" * (MAX_UPLOAD_BYTES + 1), by=ANN)
     with pytest.raises(FileRejected, match="No file was chosen"):
         desk.look_at("a.csv", b"", by=ANN)

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from payonce.reconciliation.runs.files import KnownFile
     from payonce.reconciliation.runs.run_policy import RunPolicy
 
-# Lambda takes a request of 6 MB, in which a file is a third longer (base64), beside the headers and the form.
-MAX_UPLOAD_BYTES: Final = 4 * 1024 * 1024
+# Lambda takes a request of 6 MB, in which a file is a third longer (base64), beside the form and the headers.
+MAX_UPLOAD_BYTES: Final = 4_000_000
 UPLOADS: Final = "uploads/"
 READINGS: Final = "readings/"
 MAX_READING_BYTES: Final = 4 * 1024 * 1024  # a thousand lines take some 400 KB
