@@ -14,7 +14,7 @@ from payonce.reconciliation.runs.upload_desk import READINGS
 from payonce.reconciliation.runs.uploads import list_uploads
 from payonce.reconciliation.taxonomy import BreakClass
 from tests.support.aws import REGION
-from tests.support.breaks import evidence_of, store_break, store_proposal
+from tests.support.breaks import FOREIGN_PAYMENT, evidence_of, store_break, store_proposal
 from tests.support.console import Browser, Seen, operator_key
 from tests.unit.console.test_files_runs_balances import BAD, send_file
 from tests.unit.reconciliation.test_inbox import STATEMENT
@@ -49,8 +49,10 @@ def decide_about_breaks(application: Application, guarded: Callable[[str], Handl
     """Look at breaks, assign and comment, propose, be refused as the proposer, approve as somebody else, and match."""
     now_ms = application.clock.now_ms()
     database = application.database
+    of_another = evidence_of(FOREIGN_PAYMENT, number=2, charge_id="ch_9")
     for break_id, payment_id in zip(BREAKS[:2], PAYMENTS[:2], strict=True):
-        store_proposal(database, store_break(database, merchant_id, break_id, now_ms, payment_id))
+        evidence = (*evidence_of(payment_id), *of_another)
+        store_proposal(database, store_break(database, merchant_id, break_id, now_ms, payment_id, evidence=evidence))
     ours, theirs = evidence_of(PAYMENTS[2])
     in_gateway, in_ledger = BreakClass.MISSING_IN_GATEWAY, BreakClass.MISSING_IN_LEDGER
     store_break(
@@ -59,6 +61,9 @@ def decide_about_breaks(application: Application, guarded: Callable[[str], Handl
     store_break(
         database, merchant_id, BREAKS[3], now_ms, PAYMENTS[3], break_class=in_ledger, subject=("y",), evidence=(theirs,)
     )
+    mia = Browser(application, guarded)
+    mia.sign_in(operator_key(application, "mia of cases", Role.VIEWER, merchant_id))
+    assert FOREIGN_PAYMENT not in mia.get(f"/breaks/{BREAKS[0]}").text
     ann, bob = Browser(application, guarded), Browser(application, guarded)
     ann.sign_in(operator_key(application, "ann of cases", Role.APPROVER))
     bob.sign_in(operator_key(application, "bob of cases", Role.APPROVER))
