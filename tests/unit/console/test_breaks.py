@@ -183,6 +183,17 @@ def test_a_cursor_of_another_list_is_refused(application: Application) -> None:
         )
 
 
+def test_a_filter_that_finds_nothing_looks_at_a_bounded_number_and_goes_on_from_there(application: Application) -> None:
+    """Fails when a filter reads every break there is before it answers."""
+    for number in range(LOOKED_AT + 7):
+        a_case(application.database, number, gateway="last" if number == 0 else "bank")
+    wanted = break_filter({"gateway": "last"}, None, me="x")
+    first = break_rows(application.database, wanted, cursor="", now_ms=NOW_MS, bound=False)
+    assert (first.rows, first.looked_at, bool(first.next_cursor)) == ((), LOOKED_AT, True)
+    then = break_rows(application.database, wanted, cursor=first.next_cursor, now_ms=NOW_MS, bound=False)
+    assert ([row.break_id for row in then.rows], then.looked_at, then.next_cursor) == ([brk(0)], 7, "")
+
+
 def test_a_page_costs_the_same_of_a_thousand_breaks_and_of_ten_thousand(application: Application) -> None:
     """Fails when a page reads more as there are more: each list, its round trips, items and read units."""
     counted = CountedReads(application.database)
@@ -278,6 +289,7 @@ def test_an_operator_of_a_merchant_sees_what_the_merchants_api_shows(application
     case = store_break(application.database, merchant_id, brk(1), NOW_MS, pay(1))
     a_case(application.database, 2, OTHER)
     a_case(application.database, 3, None, break_class=BreakClass.PAYOUT_MISSING)
+    a_case(application.database, 4, merchant_id, break_class=BreakClass.AMBIGUOUS)
     CaseStore(application.database).comment(
         case.break_id, "com_1", text="internal note", by="operator:ina", at_ms=NOW_MS
     )
@@ -290,6 +302,7 @@ def test_an_operator_of_a_merchant_sees_what_the_merchants_api_shows(application
     for path in (
         f"/breaks/{brk(2)}",
         f"/breaks/{brk(3)}",
+        f"/breaks/{brk(4)}",
         f"/breaks/{brk(9)}",
         "/runs",
         "/files",

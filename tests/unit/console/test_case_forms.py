@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from payonce.wiring.application import Application
     from tests.support.console import Seen
 
-ID, OTHER_ID = "brk_" + "b7" * 32, "brk_" + "c8" * 32
+ID, OTHER_ID, GROUP_ID = "brk_" + "b7" * 32, "brk_" + "c8" * 32, "brk_" + "d9" * 32
 PAYMENT_ID, OTHER_PAYMENT_ID = "pay_00000000000000000000000001", "pay_00000000000000000000000002"
 PAGE = f"/breaks/{ID}"
 
@@ -244,11 +244,15 @@ def test_an_operator_of_a_merchant_acts_on_its_own_breaks_alone(desk: Desk) -> N
     desk.proposal()
     foreign = store_break(desk.application.database, "mer_9", OTHER_ID, desk.application.clock.now_ms())
     store_proposal(desk.application.database, foreign)
+    # It is under the merchant, and may hold rows of others: only the platform sees it.
+    group = desk.break_(GROUP_ID, OTHER_PAYMENT_ID, break_class=BreakClass.AMBIGUOUS)
+    store_proposal(desk.application.database, group)
     mia = desk.person("mia", bound=True)
     csrf = mia.get(PAGE).hidden("csrf")
     for what in ("assign", "comment", "propose", "approve", "reject"):
         form = {"csrf": csrf, "key": "form_01JD0Z2VJ6K0Q5M8YB3W7T9XRA", "version": "1", "amount": "1", "text": "x"}
-        assert mia.post(f"/breaks/{OTHER_ID}/{what}", form).status == 404, what
+        for break_id in (OTHER_ID, GROUP_ID):
+            assert mia.post(f"/breaks/{break_id}/{what}", form).status == 404, what
     for what in ("dismiss", "match", "unmatch"):
         assert mia.post(f"{PAGE}/{what}", {"csrf": csrf, "reason": "x"}).status == 404, what
     assert desk.send(mia, "approve", {"version": "1"}).status == 303

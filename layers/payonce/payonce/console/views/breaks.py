@@ -56,6 +56,7 @@ def breaks(services: Services, request: PageRequest) -> Rendered | Download:
             "rows": page.rows,
             "looked_at": page.looked_at,
             "next_cursor": page.next_cursor,
+            "is_later": bool(request.query.get("cursor")),
             "wanted": wanted,
             "asked": asked,
             "is_filtered": any(text for name, text in asked.items() if name not in ("state", "sort")),
