@@ -38,8 +38,8 @@ def upload(services: Services, request: ActionRequest) -> Done:
         may_go_on=lambda: request.deadline.remaining_seconds(services.clock) > LEFT_SECONDS,
     )
     said = {
-        UploadState.WRONG: "Something is wrong with this file. Nothing of it was taken.",
-        UploadState.READABLE: "Look at what it says, and hand it in.",
+        UploadState.WRONG: "The file was looked at.",
+        UploadState.READABLE: "The file was looked at. Hand it in when it says what it should.",
         UploadState.HANDED_IN: "This file was handed in before.",
     }[looked_at.state]
     return Done(f"/files/{looked_at.file_id}", said)
