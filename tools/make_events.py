@@ -655,7 +655,8 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
     "key_actions": console_actions("/console/keys/{proxy+}", "record/release"),
     "webhook_actions": console_actions("/console/webhooks/{proxy+}", "endpoint/replay"),
     "routing_actions": console_actions("/console/gateways/{proxy+}", "bank/drain"),
-    "case_actions": console_actions("/console/files"),
+    "case_actions": console_actions("/console/breaks/{proxy+}", "break/assign"),
+    "file_actions": console_actions("/console/files"),
     "apply_gateway_events": {
         "unknown_event": queue_records("GatewayEventQueue", '{"notice_key":"bank#evt_1","tries":0}'),
         "one_is_no_message": queue_records("GatewayEventQueue", "not JSON", '{"notice_key":"bank#evt_1","tries":0}'),

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from payonce.corrections.record import Correction, CorrectionStatus, corrections_with_status
+from payonce.corrections.correction_lists import corrections_with_status
+from payonce.corrections.record import Correction, CorrectionStatus
 from payonce.payments.corrective_plan import corrective_reference
 from payonce.reconciliation.cases.case import CaseStatus
 from payonce.reconciliation.cases.case_store import CaseStore

@@ -8,6 +8,7 @@ from payonce.console.operators import Role
 from payonce.console.sessions import NOTED_AFTER_SECONDS
 from tests.functional import console_payments_journey
 from tests.functional.conftest import load_handler
+from tests.functional.console_case_journey import bring_files, decide_about_breaks, with_bucket
 from tests.functional.test_console_payments import Shop
 from tests.functional.test_roles import CONSOLE, unused
 from tests.support.console import Browser, operator_key
@@ -24,12 +25,18 @@ SESSION = (
     Grant("dynamodb:PutItem", "ConsoleTable", ("ACTS#*",)),
     Grant("dynamodb:PutItem", "AuditTable"),
 )
+MAY_BE_MISSING = Grant("s3:ListBucket", "ReconciliationBucket")
 NO_ACT_YET = "An act that is done notes that its session is used; the journey does none here."
 NOT_ASKED_FOR: dict[str, dict[Grant, str]] = {
     "session_actions": {SESSION[1]: "A theme and a sign-out are no use that keeps a session open."},
     **console_payments_journey.NOT_ASKED_FOR,
     "routing_actions": {SESSION[1]: NO_ACT_YET},
-    "case_actions": {SESSION[1]: NO_ACT_YET},
+    "case_actions": {SESSION[1]: "It is used again within minutes of signing in."},
+    "file_actions": {
+        SESSION[1]: "The same.",
+        MAY_BE_MISSING: "S3 tells by it that there is no such file, and not that it may not be read.",
+    },
+    "pages": {MAY_BE_MISSING: "The same."},
 }
 
 
@@ -68,6 +75,9 @@ def journey(application: DeliveryApplication, guarded: Guarded) -> None:
     for path in ("/keys/k/nothing", "/webhooks/w/nothing", "/gateways/g/nothing", "/breaks/b/nothing"):
         assert browser.post(path, {"csrf": token}).status == 404
         assert browser.post(path, {"csrf": "x"}).status == 403
+    with_bucket(application)
+    decide_about_breaks(application, guarded, merchant_id)
+    bring_files(application, guarded)
     assert browser.post("/theme", {"csrf": token, "theme": "dark"}).status == 303
     assert browser.post("/sign-out", {"csrf": token}).status == 303
 

@@ -195,6 +195,8 @@ EXPECTED = {
     "routing_actions/other_site": 403,
     "case_actions/no_session": 303,
     "case_actions/other_site": 403,
+    "file_actions/no_session": 303,
+    "file_actions/other_site": 403,
 }
 
 SETUP_ID = "setup_01K8X3Q5ZC4T9V7W2M6N8P0R1T"

@@ -130,3 +130,13 @@ def test_without_a_bucket_it_says_which_variable(
     monkeypatch.delenv(BUCKET_VARIABLE)
     with pytest.raises(MisconfiguredError, match=BUCKET_VARIABLE):
         _ = reconciling.files
+
+
+def test_a_refused_file_is_listed_for_people(run: Any, reconciling: ReconciliationApplication) -> None:
+    """Fails when why a file is missing can only be read in a log."""
+    from payonce.reconciliation.runs.uploads import list_refusals
+
+    put("incoming/notes.txt", b"hello")
+    run("wrong_folder")
+    refused = list_refusals(reconciling.database, limit=10)
+    assert [(one.name, "incoming/bank/" in one.reason) for one in refused] == [("incoming/notes.txt", True)]

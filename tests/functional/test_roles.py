@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from payonce.wiring.delivery import DeliveryApplication
 
 # test_console_roles.py has those of the console, whose requests need a session.
-CONSOLE = {"pages", "session_actions", "key_actions", "webhook_actions", "routing_actions", "case_actions"}
+CONSOLE = {
+    *("pages", "session_actions", "key_actions", "webhook_actions", "routing_actions", "case_actions", "file_actions")
+}
 # The others have events of their own kind.
 IN_THE_REQUEST = sorted(
     {path.parent.name for path in EVENTS}

@@ -360,7 +360,8 @@ def test_who_starts_a_workflow_and_who_wakes_one() -> None:
     starting = {name for name in FUNCTIONS if "states:StartExecution" in json.dumps(FUNCTIONS[name].get("Policies"))}
     waking = {name for name in FUNCTIONS if "states:SendTaskSuccess" in json.dumps(FUNCTIONS[name].get("Policies"))}
     assert starting == {"ReconcileFunction"}
-    assert waking == {"ApproveCorrectionFunction", "RejectCorrectionFunction", "CorrectBreakFunction"}
+    deciding = {"ApproveCorrectionFunction", "RejectCorrectionFunction", "ConsoleCaseActionsFunction"}
+    assert waking == {*deciding, "CorrectBreakFunction"}
     for name in waking:
         (statement,) = [s for s in statements(name) if s["Action"] == "states:SendTaskSuccess"]
         condition, _, otherwise = statement["Resource"]["If"]

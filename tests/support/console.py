@@ -29,7 +29,7 @@ FAMILIES = {
     "/webhooks": "webhook_actions",
     "/gateways": "routing_actions",
     "/breaks": "case_actions",
-    "/files": "case_actions",
+    "/files": "file_actions",
 }
 
 

@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 type Listing = tuple[str | None, ...]  # None stands for a filter that is not given
 
 CHECK_CHARACTERS = 8
-# Our own id (an event's contains a resource's, and a version), or a time and an id. A forged checksum can still only
-# yield a key at which a query may start.
-_POSITION = re.compile(r"(?:[0-9]{13}#)?(?:evt_)?[a-z]{2,6}_[0-9A-Za-z]{26,64}(?:_[0-9]{1,10})?", re.ASCII)
+# Our own id (an event's contains a resource's, and a version; a run's change of a case names the change) or a file's
+# SHA-256, or a time and one of them. A forged checksum can still only yield a key at which a query may start.
+_POSITION = re.compile(
+    r"(?:[0-9]{13}#)?(?:(?:evt_)?[a-z]{2,6}_[0-9A-Za-z]{26,64}(?:_[0-9]{1,10}|#[a-z]{1,20})?|[0-9a-f]{64})", re.ASCII
+)
 
 
 class ListView(TypedDict):

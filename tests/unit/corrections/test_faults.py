@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from payonce.corrections.correction_lists import corrections_with_status
 from payonce.corrections.following import standing_of
-from payonce.corrections.record import CorrectionStatus, corrections_with_status
+from payonce.corrections.record import CorrectionStatus
 from payonce.domain.gateway import OperationKind
 from payonce.payments.corrective_plan import corrective_reference
 from payonce.payments.journal import entries_of

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from payonce.corrections.correction_lists import corrections_with_status
 from payonce.corrections.policy import Policy
-from payonce.corrections.record import CorrectionStatus, corrections_with_status
+from payonce.corrections.record import CorrectionStatus
 from payonce.domain.errors import CorrectionStateConflict, OutcomeUnknown, SelfApprovalRefused
 from payonce.domain.gateway import CaptureMethod, OperationKind
 from payonce.ports import Table

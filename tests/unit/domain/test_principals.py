@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payonce.domain.errors import BodyMalformed
-from payonce.domain.principals import is_same_person, person_key, principal_name
+from payonce.domain.principals import is_same_person, may_be_same_person, operator_of, person_key, principal_name
 
 ZERO_WIDTH = ("\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\u00ad", "\u202e", "\x00", "\x1b", "\u3164", "\ufe0f")
 
@@ -60,6 +60,24 @@ def test_letters_of_scripts_that_look_alike_are_not_mixed(mixed: str) -> None:
 def test_a_name_that_is_none_is_refused(name: str) -> None:
     with pytest.raises(BodyMalformed):
         principal_name(name)
+
+
+@pytest.mark.parametrize("name", ["Ann", "ann", " \uff41nn "])
+def test_an_operator_and_a_key_of_that_holder_are_one_person(name: str) -> None:
+    """Fails when only keys are compared with keys: one person would propose with a key and approve in the console."""
+    assert is_same_person("key_1/ann", operator_of(name))
+    assert is_same_person(operator_of(name), operator_of("ann"))
+    assert not may_be_same_person("key_1/bob", operator_of(name))
+
+
+def test_a_key_without_a_holder_may_be_an_operators() -> None:
+    """Fails when it counts as somebody else. Programs are nobody's second person."""
+    assert may_be_same_person("key_1", "operator:ann")
+    assert may_be_same_person("operator:ann", "key_1")
+    assert not may_be_same_person("operator:ann", "operator:bob")
+    for program in ("reconciliation", "policy"):
+        assert not may_be_same_person("key_1", program)
+        assert not may_be_same_person("operator:ann", program)
 
 
 @given(st.text(max_size=40))

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from payonce.engines.duckdb_engine import DuckDbWorkspace
+from payonce.reconciliation.matching.ageing import ageing
 from payonce.reconciliation.model import Break, RunSettings, Source
 from payonce.reconciliation.readers.rows import FileFormat, ReconciliationFile, RowKind, Statement, StatementLine
-from payonce.reconciliation.report.ageing import ageing
 from payonce.reconciliation.report.contents import Contents
 from payonce.reconciliation.report.sections import account_lines
 from payonce.reconciliation.runs.intake import Intake

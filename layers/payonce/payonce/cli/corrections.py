@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from payonce.cli.output import Exit, as_json, listed, tell
 from payonce.cli.support import add_table_options, application_of, shown
+from payonce.corrections.correction_lists import corrections_with_status
 from payonce.corrections.outlook import NextStep
-from payonce.corrections.record import Correction, CorrectionStatus, corrections_with_status, steps_of
+from payonce.corrections.record import Correction, CorrectionStatus, steps_of
 from payonce.corrections.workflow import MAX_ATTEMPTS, Identity, may_begin_anew
 from payonce.domain.errors import CorrectionStateConflict, NotFound
 from payonce.domain.principals import operator_of

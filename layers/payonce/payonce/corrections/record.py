@@ -26,7 +26,6 @@ from payonce.corrections.actions import Action
 from payonce.domain.errors import CorrectionStateConflict, NotFound, WriteConflict
 from payonce.domain.gateway import OperationKind
 from payonce.outbox import created_key
-from payonce.paging import every_item
 from payonce.payments.corrective_plan import EXECUTED, correction_key
 from payonce.ports import Adjust, Insert, Table
 from payonce.reconciliation.taxonomy import BreakClass
@@ -36,8 +35,6 @@ if TYPE_CHECKING:
 
     from payonce.ports import Database, Item, Write
 
-BY_STATUS_INDEX = "corrections-by-status"
-PAGE_SIZE = 100
 MAX_ATTEMPTS = 30  # including people's and partial ones, because all are stored with the correction
 MAX_ATTEMPTS_OF_RUNS = 9  # runs stop proposing a correction that nobody has decided for weeks
 KEYS_AT_ONCE = 100  # the limit of one BatchGetItem
@@ -164,7 +161,7 @@ def load_correction(database: Database, merchant_id: str, payment_id: str, break
 def find_correction(database: Database, merchant_id: str, payment_id: str, break_id: str) -> Correction | None:
     """Return the correction as stored now, or ``None``."""
     item = database.get(Table.PAYMENTS, correction_key(merchant_id, payment_id, break_id))
-    return None if item is None else _from(item)
+    return None if item is None else correction_from(item)
 
 
 def was_claimed(database: Database, correction: Correction) -> bool:
@@ -182,21 +179,7 @@ def find_corrections(database: Database, identities: Sequence[tuple[str, str, st
     keys = [correction_key(*identity) for identity in dict.fromkeys(identities)]
     for start in range(0, len(keys), KEYS_AT_ONCE):
         for item in database.get_many(Table.PAYMENTS, keys[start : start + KEYS_AT_ONCE]):
-            yield _from(item)
-
-
-def corrections_with_status(database: Database, status: CorrectionStatus) -> Iterator[Correction]:
-    """Yield every correction of the status, ordered by expiry or else last change. Eventually consistent."""
-    items = every_item(
-        lambda start: database.query(
-            Table.PAYMENTS,
-            index=BY_STATUS_INDEX,
-            partition=("correction_status", status.value),
-            limit=PAGE_SIZE,
-            start=start,
-        )
-    )
-    return map(_from, items)
+            yield correction_from(item)
 
 
 def insert_correction(database: Database, correction: Correction) -> Correction:
@@ -270,7 +253,8 @@ def _stored(correction: Correction) -> Item:
     }
 
 
-def _from(item: Item) -> Correction:
+def correction_from(item: Item) -> Correction:
+    """Return the correction of a stored item."""
     values = {name: item[name] for name in _FIELDS if name != "status"}
     values["break_class"] = BreakClass(values["break_class"])
     values["action"] = Action(values["action"])

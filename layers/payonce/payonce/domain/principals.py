@@ -59,18 +59,23 @@ def key_of(key_id: str, holder: str) -> str:
 
 
 def is_same_person(one: str, other: str) -> bool:
-    """Return whether two principals are the same person, in any spelling and with any of one holder's keys."""
+    """Return whether two principals are the same person, in any spelling.
+
+    An operator of that name and every API key of that holder are one person, so that nobody proposes with a key and
+    approves at the command or in the console.
+    """
     return _whose(person_key(one)) == _whose(person_key(other))
 
 
 def may_be_same_person(one: str, other: str) -> bool:
     """Return whether two principals are the same person, or can't be told apart.
 
-    An API key without a holder can't be told from any other API key: whoever has two keys would be two persons.
+    An API key without a holder can't be told from any other API key, nor from an operator: whoever has the key as well
+    would be two persons.
     """
     keys = [person_key(principal) for principal in (one, other)]
-    both_are_keys = all(key.startswith(API_KEY_PREFIX) for key in keys)
-    return is_same_person(one, other) or (both_are_keys and not all(key.partition(HOLDER_MARK)[2] for key in keys))
+    both_are_people = all(key.startswith((API_KEY_PREFIX, OPERATOR_PREFIX)) for key in keys)
+    return is_same_person(one, other) or (both_are_people and any(map(_names_nobody, keys)))
 
 
 def is_visible(character: str) -> bool:
@@ -82,8 +87,14 @@ def _is_kept(character: str) -> bool:
     return character.isspace() or is_visible(character)
 
 
+def _names_nobody(key: str) -> bool:
+    return key.startswith(API_KEY_PREFIX) and not key.partition(HOLDER_MARK)[2]
+
+
 def _whose(key: str) -> str:
-    """Return the holder of an API key; any other principal is returned unchanged."""
+    """Return the holder of an API key, or the operator's name; any other principal is returned unchanged."""
+    if key.startswith(OPERATOR_PREFIX):
+        return HOLDER_MARK + key.removeprefix(OPERATOR_PREFIX)
     _, mark, holder = key.partition(HOLDER_MARK)
     return mark + holder if holder else key
 

@@ -8,6 +8,7 @@ from urllib.parse import unquote_plus
 from payonce.domain.errors import ConservationViolated, FileRejected, NotFound
 from payonce.observability import get_logger
 from payonce.reconciliation.runs.stored_policy import POLICY_FILE
+from payonce.reconciliation.runs.uploads import remember_refusal
 
 if TYPE_CHECKING:
     from payonce.wiring.reconciliation import ReconciliationApplication
@@ -19,7 +20,7 @@ def reconcile(application: ReconciliationApplication, event: dict[str, Any], req
     A new policy is used at once, so that its errors show at once. ``request_id`` is the invocation's id: the service
     repeats it when it retries an event, so the retry continues the same run.
 
-    A refused file is logged with its reason and left in place: a retry would change nothing. Raises
+    A refused file is logged and listed with its reason, and left in place: a retry would change nothing. Raises
     ``StoreUnavailable`` and similar errors, for which the whole event is retried; accepted files stay accepted.
     """
     log = get_logger()
@@ -34,6 +35,7 @@ def reconcile(application: ReconciliationApplication, event: dict[str, Any], req
         except (FileRejected, NotFound) as error:
             log.warning("file refused", extra={"file": name, "reason": error.detail})
             refused.append({"file": name, "reason": error.detail})
+            remember_refusal(application.database, name, error.detail, application.clock.now_ms())
             continue
         state = "accepted" if arrival.new else "known"
         extra = {"file": name, "file_id": arrival.file.file_id, "state": state}

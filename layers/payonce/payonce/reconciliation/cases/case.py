@@ -19,7 +19,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from payonce.domain.durations import HOUR_MS
+from payonce.domain.durations import DAY_MS, HOUR_MS
 from payonce.domain.errors import CaseTransitionError
 from payonce.reconciliation.model import Evidence, Source
 from payonce.reconciliation.taxonomy import CLASSES, SLA_HOURS, BreakClass
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
     from payonce.reconciliation.cases.why import Why
     from payonce.reconciliation.model import Break
+
+# The fields of evidence that hold a row's time, and their units.
+EVIDENCE_TIMES = {"booked_at_ms": 1, "created_at_ms": 1, "booking_day": DAY_MS, "last_day": DAY_MS}
 
 
 class CaseStatus(StrEnum):
@@ -181,3 +184,14 @@ def evidence_from(document: Mapping[str, Any]) -> Evidence:
 def is_overdue(case: Case, now_ms: int) -> bool:
     """Return whether the case is still open after the deadline of its severity."""
     return case.status is CaseStatus.OPEN and now_ms > case.due_at_ms
+
+
+def first_row_at_ms(case: Case) -> int:
+    """Return the time of the earliest row of the evidence: without it a second capture would look like the only one."""
+    told = (
+        int(value) * unit_ms
+        for row in case.evidence
+        for name, unit_ms in EVIDENCE_TIMES.items()
+        if (value := row.fields.get(name)) is not None
+    )
+    return min(told, default=case.occurred_at_ms)

@@ -58,6 +58,16 @@ def position_of(case: Case) -> str:
     return created_key(case.opened_at_ms, case.break_id)
 
 
+def urgency_of(case: Case) -> str:
+    """Return the sort key of a case among those of its status: by deadline, then id."""
+    return created_key(case.due_at_ms, case.break_id)
+
+
+def status_index_key(status: CaseStatus, urgency: str) -> Item:
+    """Return the key of the case at ``urgency`` among those of the status."""
+    return {**case_key(urgency.partition("#")[2]), "case_status": status.value, "due_key": urgency}
+
+
 def merchant_index_key(merchant_id: str, position: str) -> Item:
     """Return the key of the case at ``position`` in the merchant's list."""
     return {**case_key(position.partition("#")[2]), "merchant_id": merchant_id, "opened_key": position}
@@ -72,7 +82,7 @@ def case_item(case: Case) -> Item:
         "case_status": case.status.value,
         "subject": list(case.subject),
         "evidence": [evidence_document(row) for row in case.evidence],
-        "due_key": created_key(case.due_at_ms, case.break_id),
+        "due_key": urgency_of(case),
         "opened_key": position_of(case),
     }
     if case.merchant_id is not None:

@@ -26,6 +26,7 @@ from payonce.reconciliation.cases.case_items import (
     merchant_index_key,
     refused_entry,
     run_partition,
+    status_index_key,
 )
 from payonce.reconciliation.taxonomy import CLASSES
 
@@ -71,14 +72,28 @@ class CaseStore:
         self.database.write([*case_writes(case, after, change, by=by, note=note), *beside])
         return after
 
-    def assign(self, break_id: str, assignee: str | None, *, by: str, at_ms: int, beside: Sequence[Write] = ()) -> Case:
+    def assign(
+        self,
+        break_id: str,
+        assignee: str | None,
+        *,
+        by: str,
+        at_ms: int,
+        of_merchant: bool = False,
+        beside: Sequence[Write] = (),
+    ) -> Case:
         """Assign the case to ``assignee``, or to nobody, and record who did. Raises ``NotFound`` and ``WriteConflict``.
 
-        ``beside`` are further writes for the same transaction.
+        ``of_merchant``: the assignee is the merchant's, beside the operator's own. Nothing is written if it is
+        that one's already. ``beside`` are further writes for the same transaction.
         """
         case = self.get(break_id)
+        side = "merchant_assignee" if of_merchant else "assignee"
+        if getattr(case, side) == assignee:
+            return case
         # updated_at_ms stays: it decides which run may judge the case, and an assignment changes nothing to judge.
-        after = replace(case.changed(CaseChange.ASSIGNED, at_ms=case.updated_at_ms), assignee=assignee)
+        assigned: dict[str, Any] = {side: assignee}
+        after = replace(case.changed(CaseChange.ASSIGNED, at_ms=case.updated_at_ms), **assigned)
         note = f"to {assignee}" if assignee else "to nobody"
         writes = case_writes(case, after, CaseChange.ASSIGNED, by=by, note=note, at_ms=at_ms)
         self.database.write([*writes, *beside])
@@ -114,20 +129,45 @@ class CaseStore:
         """Return the last ``HISTORY_LIMIT`` comments on a case, oldest first."""
         return [comment_document(item) for item in self._under(break_id, COMMENT_PREFIX)]
 
+    def of_ids(self, break_ids: Sequence[str]) -> dict[str, Case]:
+        """Return the existing cases of up to 100 distinct ids, strongly consistent, in one round trip."""
+        keys = [case_key(break_id) for break_id in break_ids]
+        found = self.database.get_many(Table.RECONCILIATION, keys) if keys else []
+        return {item["break_id"]: case_from(item) for item in found}
+
     def with_status(self, status: CaseStatus) -> Iterator[Case]:
         """Yield every case of the status, the most urgent first. Eventually consistent."""
         yield from self._all(BY_STATUS_INDEX, ("case_status", status.value))
 
-    def of_merchant(self, merchant_id: str, *, limit: int, after: str | None = None) -> tuple[list[Case], bool]:
-        """Return up to ``limit`` cases of the merchant, newest first, and whether there are more.
+    def by_urgency(
+        self, status: CaseStatus, *, limit: int, after: str | None = None, latest_first: bool = False
+    ) -> tuple[list[Case], bool]:
+        """Return up to ``limit`` cases of the status by their deadlines, and whether there are more. One query.
 
-        ``after`` is the ``position_of`` of the previous page's last case. Eventually consistent.
+        ``after`` is the ``urgency_of`` of the previous page's last case. Eventually consistent.
+        """
+        page = self.database.query(
+            Table.RECONCILIATION,
+            index=BY_STATUS_INDEX,
+            partition=("case_status", status.value),
+            descending=latest_first,
+            limit=limit,
+            start=None if after is None else status_index_key(status, after),
+        )
+        return [case_from(item) for item in page.items], page.next_key is not None
+
+    def of_merchant(
+        self, merchant_id: str, *, limit: int, after: str | None = None, oldest_first: bool = False
+    ) -> tuple[list[Case], bool]:
+        """Return up to ``limit`` cases of the merchant, newest first unless said, and whether there are more.
+
+        ``after`` is the ``position_of`` of the previous page's last case. One query. Eventually consistent.
         """
         page = self.database.query(
             Table.RECONCILIATION,
             index=BY_MERCHANT_INDEX,
             partition=("merchant_id", merchant_id),
-            descending=True,
+            descending=not oldest_first,
             limit=limit,
             start=None if after is None else merchant_index_key(merchant_id, after),
         )

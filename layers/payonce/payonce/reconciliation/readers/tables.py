@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
+import zlib
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,7 +25,11 @@ WORKBOOK = "xl/workbook.xml"
 QIF_BEGINNING = b"!"
 MAX_HEADER_LINE = 60  # banks write their address, the account and the period above the header
 MAX_PARTS = 2_000  # of a workbook; a bank's export has some ten
-UNREADABLE = (KeyError, ValueError, TypeError, IndexError, AttributeError, SyntaxError)  # openpyxl's, of broken parts
+# What openpyxl, zipfile and zlib raise of parts that are broken, encrypted or packed by another method.
+UNREADABLE = (
+    *(KeyError, ValueError, TypeError, IndexError, AttributeError, SyntaxError, ArithmeticError),
+    *(RuntimeError, OSError, EOFError, zlib.error),
+)
 NUMBER_DECIMALS = Decimal("0.000001")  # a workbook holds binary numbers: 0.1 + 0.2 is 0.30000000000000004 there
 
 
@@ -42,7 +47,7 @@ def is_workbook(data: bytes) -> bool:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return WORKBOOK in archive.namelist()
-    except zipfile.BadZipFile:
+    except (zipfile.BadZipFile, *UNREADABLE):
         return False
 
 

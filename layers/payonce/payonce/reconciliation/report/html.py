@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from payonce.extras import needs
+from payonce.reconciliation.matching.ageing import BUCKETS
 from payonce.reconciliation.matching.comparison import compared
 from payonce.reconciliation.matching.contract_fee import rule_text
 from payonce.reconciliation.matching.summary import age_hours, is_overdue, verdict
 from payonce.reconciliation.model import Outcome
 from payonce.reconciliation.readers.values import grouped, plain
-from payonce.reconciliation.report.ageing import BUCKETS
 from payonce.reconciliation.report.contents import SHOWN_KINDS, UNPROVED, refusals, unproved
 from payonce.reconciliation.report.decided import NUMBERS, tables_of
 from payonce.reconciliation.report.drawing import words

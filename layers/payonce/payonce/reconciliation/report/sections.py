@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from payonce.reconciliation.matching.ageing import ageing
 from payonce.reconciliation.matching.open_items import MAX_OPEN_ITEMS
 from payonce.reconciliation.model import Source
 from payonce.reconciliation.readers.values import grouped, plain
-from payonce.reconciliation.report.ageing import ageing
 from payonce.reconciliation.report.drawing import day_text, words
 from payonce.reconciliation.taxonomy import CLASSES
 
 if TYPE_CHECKING:
+    from payonce.reconciliation.matching.ageing import Aged
     from payonce.reconciliation.matching.roll_forward import RollForward
-    from payonce.reconciliation.report.ageing import Aged
     from payonce.reconciliation.report.contents import Contents
 
 NOT_STATED = "not stated"

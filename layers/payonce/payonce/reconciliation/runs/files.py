@@ -42,7 +42,7 @@ def remember_file(database: Database, file: KnownFile) -> bool:
         "gateway": file.gateway,
         "received_at_ms": file.received_at_ms,
     }
-    once = {**fields, **_file_key(file.file_id)}
+    once = {**fields, **file_key(file.file_id)}
     listed = {**fields, "pk": FILES_PARTITION, "sk": created_key(file.received_at_ms, file.file_id)}
     try:
         database.write([Insert(Table.RECONCILIATION, once), Insert(Table.RECONCILIATION, listed)])
@@ -53,11 +53,33 @@ def remember_file(database: Database, file: KnownFile) -> bool:
 
 def gateway_of_file(database: Database, file_id: str) -> tuple[str | None, str] | None:
     """Return the gateway and the name of a registered file, ``None`` for a new one. Raises ``StoreUnavailable``."""
-    item = database.get(Table.RECONCILIATION, _file_key(file_id))
-    return None if item is None else (item["gateway"], str(item["name"]))
+    known = find_file(database, file_id)
+    return None if known is None else (known.gateway, known.name)
 
 
-def _file_key(file_id: str) -> Key:
+def find_file(database: Database, file_id: str) -> KnownFile | None:
+    """Return the registered file, ``None`` for one that was never accepted. Raises ``StoreUnavailable``."""
+    item = database.get(Table.RECONCILIATION, file_key(file_id))
+    return None if item is None else file_from(item)
+
+
+def list_files(database: Database, *, limit: int, before: str | None = None) -> tuple[list[KnownFile], str | None]:
+    """Return up to ``limit`` accepted files, newest first, and the position for ``before`` of the next page.
+
+    The position is ``None`` at the end. One query. Raises ``StoreUnavailable``.
+    """
+    page = database.query(
+        Table.RECONCILIATION,
+        partition=("pk", FILES_PARTITION),
+        descending=True,
+        limit=limit,
+        start=None if before is None else {"pk": FILES_PARTITION, "sk": before},
+    )
+    return list(map(file_from, page.items)), None if page.next_key is None else str(page.next_key["sk"])
+
+
+def file_key(file_id: str) -> Key:
+    """Return the key of a registered file."""
     return {"pk": f"FILE#{file_id}", "sk": "FILE"}
 
 
@@ -72,13 +94,18 @@ def files_since(database: Database, received_from_ms: int) -> Iterator[KnownFile
             start=start,
         )
     ):
-        yield KnownFile(
-            file_id=item["file_id"],
-            name=item["name"],
-            file_format=item["file_format"],
-            gateway=item["gateway"],
-            received_at_ms=item["received_at_ms"],
-        )
+        yield file_from(item)
+
+
+def file_from(item: Item) -> KnownFile:
+    """Return the registered file of a stored item."""
+    return KnownFile(
+        file_id=item["file_id"],
+        name=item["name"],
+        file_format=item["file_format"],
+        gateway=item["gateway"],
+        received_at_ms=item["received_at_ms"],
+    )
 
 
 def chain_head(database: Database) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from payonce.domain.durations import DAY_MS
 from payonce.domain.errors import WriteConflict
 from payonce.domain.ids import content_id, time_of_id
-from payonce.reconciliation.cases.case import PROVABLE, CaseStatus
+from payonce.reconciliation.cases.case import PROVABLE, CaseStatus, first_row_at_ms
 from payonce.reconciliation.cases.charge_proof import charges_of, given_back
 from payonce.reconciliation.cases.explain import OURS
 from payonce.reconciliation.cases.match_store import MatchStore
@@ -25,6 +25,7 @@ from payonce.reconciliation.runs.files import chain_head, move_chain
 from payonce.reconciliation.runs.kept_rows import day_start_ms, week_start_ms
 from payonce.reconciliation.runs.ledger_rows import rows_of
 from payonce.reconciliation.runs.manifest import anomalies_document, manifest_of
+from payonce.reconciliation.runs.run_log import remember_run
 from payonce.reconciliation.runs.run_report import Period, report_of
 from payonce.reconciliation.runs.standing import is_unproved
 from payonce.reconciliation.taxonomy import CLASSES, BreakClass, Family
@@ -57,8 +58,6 @@ REPORT_DAYS = 35
 # A break on the first day could depend on rows before the period, so that its absence proves nothing. Decisive is the
 # earliest of its rows.
 COVERED_FROM_DAYS = LOOKBACK_DAYS - 1
-# The fields of evidence that hold a row's time, and their units.
-EVIDENCE_TIMES = {"booked_at_ms": 1, "created_at_ms": 1, "booking_day": DAY_MS, "last_day": DAY_MS}
 MANIFESTS = "runs/"
 ANOMALIES = "runs/anomalies/"
 RUN_NAMESPACE = "payonce/run/v1"
@@ -66,7 +65,7 @@ CHAIN_ATTEMPTS = 20  # each conflict means that another run has ended meanwhile
 
 
 class Reconciliation:
-    """Runs reconciliations. ``workspace`` opens an empty engine; ``policy`` holds the settings that a run judges by.
+    """Runs reconciliations. ``workspace`` opens an empty engine; ``policy`` holds what a run judges by.
 
     ``explain`` returns, for each run, the function that explains why a new break arose.
     """
@@ -136,7 +135,7 @@ class Reconciliation:
         manifest_hash = self._document(run_id, settings, policy, period.known, result)
         self._begin(run_id)
         seconds = (self._clock.now_ms() - as_of_ms) // 1_000
-        return report_of(
+        report = report_of(
             result,
             period,
             policy,
@@ -146,6 +145,8 @@ class Reconciliation:
             manifest_hash=manifest_hash,
             counts=counts,
         )
+        remember_run(self._database, report, result)
+        return report
 
     def _fill(self, workspace: Workspace, as_of_ms: int, folder: Path) -> Period:
         """Load whole days of the journal and whole weeks of files into the workspace, because these are cached."""
@@ -190,7 +191,7 @@ class Reconciliation:
         # A statement whose neighbour has left the period is held against nothing.
         if any(row.source is Source.STATEMENT and row.row_key not in period.joined for row in case.evidence):
             return False
-        return _first_at_ms(case) >= as_of_ms - COVERED_FROM_DAYS * DAY_MS
+        return first_row_at_ms(case) >= as_of_ms - COVERED_FROM_DAYS * DAY_MS
 
     def _document(
         self, run_id: str, settings: RunSettings, policy: PolicyInForce, known: Iterable[KnownFile], result: RunResult
@@ -235,17 +236,6 @@ def _is_cut_off(found: Break, period: Period) -> bool:
         return ours is not None and time_of_id(ours[1]) < period.files_from_ms
     of_bank = CLASSES[found.break_class].family is Family.BANK or any(e.source is Source.BANK for e in found.evidence)
     return of_bank and found.occurred_at_ms < period.from_ms
-
-
-def _first_at_ms(case: Case) -> int:
-    """Return the time of the earliest row of the evidence: without it a second capture would look like the only one."""
-    told = (
-        int(value) * unit_ms
-        for row in case.evidence
-        for name, unit_ms in EVIDENCE_TIMES.items()
-        if (value := row.fields.get(name)) is not None
-    )
-    return min(told, default=case.occurred_at_ms)
 
 
 def _is_double(case: Case) -> bool:

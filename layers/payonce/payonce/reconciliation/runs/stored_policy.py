@@ -37,12 +37,16 @@ class PolicyInForce:
 
 
 class StoredPolicy:
-    """Reads the policy, for each run again."""
+    """Reads the policy, for each run again. ``remembers``: whether a new one is stored as the last valid one.
 
-    def __init__(self, *, files: FileStore, database: Database, clock: Clock) -> None:
+    That is a run's affair. Whoever only looks at a file stores nothing.
+    """
+
+    def __init__(self, *, files: FileStore, database: Database, clock: Clock, remembers: bool = True) -> None:
         self._files = files
         self._database = database
         self._clock = clock
+        self._remembers = remembers
 
     def in_force(self) -> PolicyInForce:
         """Return the policy in force, and store it if it is new. Raises ``StoreUnavailable``."""
@@ -70,6 +74,8 @@ class StoredPolicy:
         return PolicyInForce(policy, str(item["policy_id"]), refused)
 
     def _remember(self, policy_id: str, text: str) -> None:
+        if not self._remembers:
+            return
         item = self._database.get(Table.RECONCILIATION, IN_FORCE_KEY)
         if (item["policy_id"] if item else "") != policy_id:
             values = {"policy_id": policy_id, "text": text, "accepted_at_ms": self._clock.now_ms()}
