@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -52,7 +53,7 @@ def run(overview: OverviewApplication, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def counted(overview: OverviewApplication, scope: str) -> dict[str, int]:
     minutes = MinuteCounts(overview.database).read(scope, minute_of(STORED_MS) - 1, minute_of(STORED_MS) + 1)
-    return dict(sum((counts for counts in minutes.counts.values()), start=type(minutes.counts[0])()))
+    return dict(sum(minutes.counts.values(), start=Counter()))
 
 
 def test_every_source_is_counted_once_however_often_it_comes(run: Any, overview: OverviewApplication) -> None:
