@@ -5,22 +5,33 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from payonce.console.page import Page, Role
+from payonce.console.actions.routing import drain, release
+from payonce.console.page import Action, Page, Role
 from payonce.console.views.audit import audit
+from payonce.console.views.decisions import decision, decisions
+from payonce.console.views.gateways import gateways
+from payonce.console.views.overview import overview
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from payonce.console.page import Action
-
-PAGES: tuple[Page, ...] = (Page(path="/audit", role=Role.VIEWER, view=audit),)
+PAGES: tuple[Page, ...] = (
+    Page(path="/", view=overview),
+    Page(path="/gateways", platform=True, view=gateways),
+    Page(path="/gateways/decisions", platform=True, view=decisions),
+    Page(path="/gateways/decisions/{epoch}", platform=True, view=decision),
+    Page(path="/audit", role=Role.VIEWER, view=audit),
+)
 
 # By the function that serves them (template.yaml).
 ACTIONS: Mapping[str, tuple[Action, ...]] = MappingProxyType(
     {
         "key_actions": (),
         "webhook_actions": (),
-        "routing_actions": (),
+        "routing_actions": (
+            Action(path="/gateways/overrides/releases", platform=True, act=release),
+            Action(path="/gateways/{gateway}/drains", platform=True, act=drain),
+        ),
         "case_actions": (),
     }
 )
