@@ -30,7 +30,7 @@ ACTIONS: Mapping[str, tuple[Action, ...]] = MappingProxyType(
         "webhook_actions": (),
         "routing_actions": (
             Action(path="/gateways/overrides/releases", platform=True, act=release),
-            Action(path="/gateways/{gateway}/drains", platform=True, act=drain),
+            Action(path="/gateways/overrides/drains", platform=True, act=drain),
         ),
         "case_actions": (),
     }

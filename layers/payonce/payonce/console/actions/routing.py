@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from payonce.console.page import Done
 from payonce.domain.durations import MINUTE_MS
-from payonce.domain.errors import BodyMalformed, NotFound, OverrideConflict, OverrideRefused
+from payonce.domain.errors import BodyMalformed, OverrideConflict, OverrideRefused
 from payonce.ports import Insert, Table
 from payonce.routing.control.override_desk import OverrideDesk
 from payonce.routing.control.routing_settings import Mode
@@ -35,14 +35,14 @@ FOLLOW = "Payments follow within 6 s."
 
 
 def drain(services: Services, request: ActionRequest) -> Done:
-    """Give a gateway a part of its weight (``percent``, 0 by default) for ``minutes``, for a ``reason``.
+    """Leave a ``gateway`` a part of its weight (``percent``, 0 by default) for ``minutes``, for a ``reason``.
 
     Raises ``OverrideRefused`` (no reason or end, unknown gateway, none left, routing off), ``OverrideConflict`` if
     another operator was faster, ``BodyMalformed`` and ``StoreUnavailable``. Nothing was changed then.
     """
-    gateway = request.path_parameters["gateway"]
+    gateway = request.fields.get("gateway", "")
     if gateway not in services.settings.routing.neutral:
-        raise NotFound(f"Routing knows no gateway {gateway}.")
+        raise OverrideRefused(f"Routing knows no gateway {gateway}.")
     percent = _whole(request.fields.get("percent", "0"), "The part of its weight", 100)
     minutes = _whole(request.fields.get("minutes", ""), "The minutes", 100_000)
 

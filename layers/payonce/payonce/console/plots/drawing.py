@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 WIDTH = 720
+HALF_WIDTH = 560  # of those that stand beside one another
 NARROW = 500  # less wide plots fit a small screen, and need not be scrolled there
 MOST_COLOURS = 6  # classes c1 to c6; more can't be told apart
 NOTHING = "–"

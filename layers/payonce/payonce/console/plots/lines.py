@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from payonce.console.plots.drawing import (
+    HALF_WIDTH,
     MOST_COLOURS,
     NOTHING,
-    WIDTH,
     Box,
     Plot,
     clock,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from markupsafe import Markup
 
-LABEL_WIDTH = 118  # at the right end of the lines
+LABEL_WIDTH = 108  # at the right end of the lines
 LABEL_HEIGHT = 15
 HEIGHT = 190
 SPARK_WIDTH, SPARK_HEIGHT = 160, 36
@@ -57,7 +57,7 @@ def lines_plot(
     """
     highest = max((value for one in series for value in one.values.values()), default=0.0)
     ceiling = top or nice_ceiling(highest)
-    box = Box(62, 12, WIDTH - LABEL_WIDTH, HEIGHT - 40)
+    box = Box(54, 12, HALF_WIDTH - LABEL_WIDTH, HEIGHT - 40)
     width = box.width / (last - first + 1)
     parts = levels(box, ceiling, [said(ceiling * step / 4) for step in range(5)])
     ends: list[tuple[float, Series]] = []
@@ -78,7 +78,7 @@ def lines_plot(
     description = f"From {clock(first)} to {clock(last)} UTC. " + ("; ".join(newest_said) or "No values") + "."
     minutes = sorted({minute for one in series for minute in one.values}, reverse=True)
     rows = tuple((f"{clock(minute)} UTC", *(said(one.values.get(minute)) for one in series)) for minute in minutes)
-    svg = framed(name, title, description, HEIGHT, parts)
+    svg = framed(name, title, description, HEIGHT, parts, HALF_WIDTH)
     return Plot(svg, ("Minute", *(one.label for one in series)), rows, title)
 
 
@@ -120,7 +120,7 @@ def _labels(ends: Sequence[tuple[float, Series]], box: Box) -> list[str]:
         free = at + LABEL_HEIGHT
         colour = (one.colour - 1) % MOST_COLOURS + 1
         parts.append(line(box.right + 4, at, box.right + 16, at, f"l{colour}{' dashed' if one.dashed else ''}"))
-        label = one.label if len(one.label) <= 14 else one.label[:13] + "…"
+        label = one.label if len(one.label) <= 12 else one.label[:11] + "…"
         parts.append(text(box.right + 20, at + 4, label))
     return parts
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from payonce.console.plots.drawing import (
+    HALF_WIDTH,
     MOST_COLOURS,
     NOTHING,
-    WIDTH,
     Box,
     Plot,
     clock,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 HEIGHT = 210
-LABEL_WIDTH = 118
+LABEL_WIDTH = 108
 LABEL_HEIGHT = 16
 OTHERS = "others"
 
@@ -36,7 +36,7 @@ def shares_plot(
     ``gateways`` are in a fixed order, which is that of the colours; from the sixth on they are one, ``others``.
     """
     shown = list(gateways) if len(gateways) <= MOST_COLOURS else [*gateways[: MOST_COLOURS - 1], OTHERS]
-    box = Box(62, 12, WIDTH - LABEL_WIDTH, HEIGHT - 40)
+    box = Box(54, 12, HALF_WIDTH - LABEL_WIDTH, HEIGHT - 40)
     width = box.width / (last - first + 1)
     parts = levels(box, 1.0, [percent(step / 4) for step in range(5)])
     shares: dict[int, dict[str, float]] = {}
@@ -56,7 +56,7 @@ def shares_plot(
     newest = shares.get(max(shares, default=0), {})
     y = box.top + 6
     for colour, gateway in reversed(list(enumerate(shown, 1))):
-        label = gateway if len(gateway) <= 11 else gateway[:10] + "…"
+        label = gateway if len(gateway) <= 9 else gateway[:8] + "…"
         parts.append(rect(box.right + 6, y - 5, 10, 10, f"c{colour}"))
         parts.append(text(box.right + 21, y + 4, f"{label} {percent(newest.get(gateway))}"))
         y += LABEL_HEIGHT
@@ -73,7 +73,7 @@ def shares_plot(
         )
         for minute in sorted(shares, reverse=True)
     )
-    return Plot(framed(name, title, description, HEIGHT, parts), ("Minute", "Payments", *shown), rows, title)
+    return Plot(framed(name, title, description, HEIGHT, parts, HALF_WIDTH), ("Minute", "Payments", *shown), rows, title)
 
 
 def _shares(by_gateway: Mapping[str, int], shown: Sequence[str], total: int) -> dict[str, float]:
