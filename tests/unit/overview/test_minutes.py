@@ -140,3 +140,13 @@ def test_a_gauge_is_set_and_read_apart_from_the_counts() -> None:
     found = MinuteCounts(database).read("mer_a", MINUTE, MINUTE)
     assert found.gauges["failing"][MINUTE]["failing"] == 2
     assert found.counts[MINUTE] == {"payment.captured": 1, "made": 1}
+
+
+def test_two_environments_that_take_turns_count_nothing_twice() -> None:
+    """Fails when an environment adds to what it remembers, and not to what is stored."""
+    database = Counting()
+    one, other = MinuteCounts(database), MinuteCounts(database)
+    one.add("shard-1", [told(1)])
+    other.add("shard-1", [told(2), told(3)])
+    one.add("shard-1", [told(2), told(3), told(4)])
+    assert seen(database, "mer_a")[MINUTE]["made"] == seen(database, EVERYBODY)[MINUTE]["made"] == 4
