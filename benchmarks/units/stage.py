@@ -55,7 +55,7 @@ MAX_ROUNDS = 1_000
 class Stage:
     """The running stage. ``invocations`` and ``gb_ms`` are what Lambda would bill, by function.
 
-    Its clock is the machine's and ``offset_ms``, or stands at ``stands_at_ms``. ``gathered``: records of streams, by the
+    Its clock is the machine's and ``offset_ms``, or stands at ``stands_at_ms``. ``gathered``: streams' records, by the
     function that waits for more of them (``MaximumBatchingWindowInSeconds``).
     """
 

@@ -1,4 +1,4 @@
-"""Keeps what the overview shows: adds what the outbox's, the cases' and the log's messages tell to counts per minute."""
+"""Keeps what the overview shows: counts per minute of what the outbox, the cases and the log tell."""
 
 from __future__ import annotations
 

@@ -16,9 +16,9 @@ from payonce.overview.scopes import EVERYBODY
 from payonce.wiring.overview import OverviewApplication
 from payonce.wiring.settings import load_settings
 from tests.functional.conftest import load_handler
+from tests.functional.test_roles import unused
 from tests.support.aws import REPOSITORY, create_tables, dynamo_database, dynamodb_client
 from tests.support.events import Context
-from tests.functional.test_roles import unused
 from tests.support.roles import recorded
 from tests.support.world import RealClock
 
@@ -35,7 +35,9 @@ def overview() -> Iterator[OverviewApplication]:
     with mock_aws():
         client = dynamodb_client()
         database = dynamo_database(client, create_tables(client))
-        yield OverviewApplication(load_settings({"PAYONCE_OVERVIEW_TABLE": "overview"}), clock=RealClock(), database=database)
+        yield OverviewApplication(
+            load_settings({"PAYONCE_OVERVIEW_TABLE": "overview"}), clock=RealClock(), database=database
+        )
 
 
 @pytest.fixture

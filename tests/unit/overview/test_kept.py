@@ -16,9 +16,11 @@ from payonce.overview.minutes import MinuteCounts, minute_of
 from payonce.overview.request_counts import (
     COUNTED_MESSAGE,
     LINE_EVERY_MS,
-    MOST_MERCHANTS as MOST_OF_A_LINE,
     REPLAYED,
     RequestCounts,
+)
+from payonce.overview.request_counts import (
+    MOST_MERCHANTS as MOST_OF_A_LINE,
 )
 from payonce.overview.scopes import EVERYBODY
 from payonce.ports import Item, Table
@@ -73,7 +75,10 @@ def test_a_line_names_so_many_merchants_and_the_rest_as_one() -> None:
     assert counts_of_line({"message": COUNTED_MESSAGE, "counts": told}) == told
 
 
-LINES = [("id-1", T0, {"mer_a": {"replayed": 2}, EVERYBODY: {"conflict:KeyReused": 1}}), ("id-2", T0, {"mer_b": {"replayed": 1}})]
+LINES = [
+    ("id-1", T0, {"mer_a": {"replayed": 2}, EVERYBODY: {"conflict:KeyReused": 1}}),
+    ("id-2", T0, {"mer_b": {"replayed": 1}}),
+]
 
 
 def test_a_message_of_the_log_is_added_once() -> None:
@@ -98,7 +103,15 @@ def test_a_message_of_many_merchants_is_added_whole() -> None:
 
 @pytest.mark.parametrize(
     "counts",
-    [None, [], {"mer": {"replayed": 0}}, {"mer": {"replayed": True}}, {"mer": {"n": 1}}, {"": {"replayed": 1}}, {"m": 3}],
+    [
+        None,
+        [],
+        {"mer": {"replayed": 0}},
+        {"mer": {"replayed": True}},
+        {"mer": {"n": 1}},
+        {"": {"replayed": 1}},
+        {"m": 3},
+    ],
 )
 def test_a_line_that_is_not_ours_counts_nothing(counts: Any) -> None:
     with pytest.raises(ValueError, match=r"\w"):

@@ -194,10 +194,16 @@ def _serve_keyed(route: KeyedRoute, application: Application, request: Request) 
                 "The request was executed, and its answer can't be opened now. Retry with the same key to get it."
             ) from error
         outcome = replace(outcome, response=opened)
-    if outcome.replayed:
-        application.request_counts.note(keyed_request.scope, REPLAYED)
-    standing = route.now(application, request, outcome.response) if route.now and outcome.replayed else {}
+    standing = _replayed(route, application, request, outcome.response) if outcome.replayed else {}
     return api_responses.keyed(outcome, standing)
+
+
+def _replayed(
+    route: KeyedRoute, application: Application, request: Request, response: StoredResponse
+) -> Mapping[str, str]:
+    """Count a replay, and return the headers that say where its resource stands now."""
+    application.request_counts.note(request.merchant_id, REPLAYED)
+    return route.now(application, request, response) if route.now else {}
 
 
 def _serve_read(route: ReadRoute, application: Application, request: Request) -> dict[str, Any]:

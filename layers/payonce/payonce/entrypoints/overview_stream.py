@@ -24,9 +24,7 @@ EVENT_ATTRIBUTES = frozenset({"pk", "sk", "merchant_id", "list_shard", "created_
 CASE_ATTRIBUTES = frozenset({"break_id", "break_class", "case_status", "version", "merchant_id", "opened_at_ms"})
 
 
-def serve_overview(
-    event: Mapping[str, Any], counts: MinuteCounts, database: Database, clock: Clock
-) -> dict[str, Any]:
+def serve_overview(event: Mapping[str, Any], counts: MinuteCounts, database: Database, clock: Clock) -> dict[str, Any]:
     """Add one batch. What can't be read is skipped, and its number is logged.
 
     Raises ``StoreUnavailable`` and ``OutcomeUnknown``: the batch comes again, and nothing of it is counted twice. The

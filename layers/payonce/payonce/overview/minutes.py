@@ -114,7 +114,9 @@ class MinuteCounts:
             adjusted = Adjust(table=Table.OVERVIEW, key=key, require={"upto": upto}, add=counts, set={"upto": last})
             self._database.write([adjusted])
         else:
-            self._database.write([Insert(Table.OVERVIEW, {**key, **counts, "upto": last, "purge_at": purge_at(minute)})])
+            self._database.write(
+                [Insert(Table.OVERVIEW, {**key, **counts, "upto": last, "purge_at": purge_at(minute)})]
+            )
 
     def _remember(self, place: tuple[str, str], upto: str) -> None:
         if len(self._known) >= REMEMBERED:
@@ -146,7 +148,6 @@ class MinuteCounts:
                 if name.startswith(COUNT_PREFIX) and isinstance(value, int):
                     counts[name.removeprefix(COUNT_PREFIX)] += value
         return found
-
 
 
 def minute_of(at_ms: int) -> int:

@@ -2,7 +2,7 @@
 
 ::
 
-    replay ─ a line at once        replay, replay, conflict … within 10 s: counted, no line        next ─ one line of all
+    replay ─ a line at once      replay, replay, conflict … within 10 s: counted, no line      next ─ one line of all
 
 What an environment has counted since its last line, at most 10 s of it, waits for its next such request, and is lost
 with the environment. So at most one line in 10 s comes of an environment, however often a client repeats itself.

@@ -99,9 +99,7 @@ class Scheduler:
             self._advance_replays(number, deadline, report)
         return report
 
-    def _wake_lanes(
-        self, shard: int, deadline: Deadline, report: SchedulerReport, failing: Counter[str]
-    ) -> None:
+    def _wake_lanes(self, shard: int, deadline: Deadline, report: SchedulerReport, failing: Counter[str]) -> None:
         start: Item | None = None
         while self._clock.now_ms() < deadline.at_ms:
             page = self._database.query(

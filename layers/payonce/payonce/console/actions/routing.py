@@ -72,14 +72,12 @@ def release(services: Services, request: ActionRequest) -> Done:
     return Done(PAGE, f"The override was released. {FOLLOW}")
 
 
-def _once(
-    services: Services, request: ActionRequest, act: Callable[[OverrideDesk, Sequence[Write]], Override]
-) -> None:
+def _once(services: Services, request: ActionRequest, act: Callable[[OverrideDesk, Sequence[Write]], Override]) -> None:
     routing = services.settings.routing
     if routing.mode is Mode.OFF:
         raise OverrideRefused(
-            "Routing is off, and then payments read no override. Deploy with RoutingMode=shadow: it routes as off does, "
-            "and obeys overrides."
+            "Routing is off, and then payments read no override. Deploy with RoutingMode=shadow: it routes as off "
+            "does, and obeys overrides."
         )
     if not request.key:
         raise BodyMalformed("The form has no key. Open the page again, and send the form from there.")

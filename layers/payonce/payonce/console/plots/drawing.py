@@ -67,11 +67,14 @@ def number(value: float) -> str:
     return text.removesuffix(".0")
 
 
-def framed(name: str, title: str, description: str, height: float, parts: Iterable[str], width: float = WIDTH) -> Markup:
+def framed(
+    name: str, title: str, description: str, height: float, parts: Iterable[str], width: float = WIDTH
+) -> Markup:
     """Return the SVG. ``name`` makes the ids of its texts unique in the page."""
     ids = f"{escape(name)}-title {escape(name)}-desc"
     return Markup(  # noqa: S704 - every text in ``parts`` was escaped by ``text``
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="plot{" narrow" if width < NARROW else ""}" viewBox="0 0 {number(width)} {number(height)}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="plot{" narrow" if width < NARROW else ""}" '
+        f'viewBox="0 0 {number(width)} {number(height)}" '
         f'width="{number(width)}" height="{number(height)}" role="img" aria-labelledby="{ids}">'
         f'<title id="{escape(name)}-title">{escape(title)}</title>'
         f'<desc id="{escape(name)}-desc">{escape(description)}</desc>{"".join(parts)}</svg>'
@@ -115,7 +118,7 @@ def path(points: Sequence[tuple[float, float] | None], classes: str) -> str:
 
 
 def nice_ceiling(value: float) -> float:
-    """Return the least of 1, 2, 4, 8 and 10 times a power of ten not below ``value``: its quarters are short; 1 for 0."""
+    """Return the least of 1, 2, 4, 8 times a power of ten not below ``value``, whose quarters are short; 1 for 0."""
     if value <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))

@@ -49,7 +49,13 @@ class Series:
 
 
 def lines_plot(
-    name: str, title: str, series: Sequence[Series], first: int, last: int, said: Callable[[float | None], str], top: float = 0.0
+    name: str,
+    title: str,
+    series: Sequence[Series],
+    first: int,
+    last: int,
+    said: Callable[[float | None], str],
+    top: float = 0.0,
 ) -> Plot:
     """Return the plot of the minutes from ``first`` to ``last``. ``said`` writes a value; ``top``: the scale's end.
 

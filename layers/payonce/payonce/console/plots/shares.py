@@ -73,7 +73,9 @@ def shares_plot(
         )
         for minute in sorted(shares, reverse=True)
     )
-    return Plot(framed(name, title, description, HEIGHT, parts, HALF_WIDTH), ("Minute", "Payments", *shown), rows, title)
+    return Plot(
+        framed(name, title, description, HEIGHT, parts, HALF_WIDTH), ("Minute", "Payments", *shown), rows, title
+    )
 
 
 def _shares(by_gateway: Mapping[str, int], shown: Sequence[str], total: int) -> dict[str, float]:

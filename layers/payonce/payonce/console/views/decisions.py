@@ -126,7 +126,8 @@ def _forecasts(kept: KeptDecision) -> list[ForecastRow]:
     try:
         rows = [
             ForecastRow(
-                *key.partition("|")[::2],
+                key.partition("|")[0],
+                key.partition("|")[2],
                 float(known["bad_share"]),
                 float(known["others_share"]),
                 float(known["evidence"]),

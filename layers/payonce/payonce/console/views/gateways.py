@@ -121,7 +121,7 @@ def _cells(kept: Mapping[int, RouteMinute]) -> set[Cell]:
 def _chosen(text: str, cells: Sequence[Cell], kept: Mapping[int, RouteMinute]) -> Cell | None:
     """Return the route that was asked for, or the one with the most payments; ``None`` where there is none."""
     if not text:
-        totals = Counter({key: 0 for key in map(Cell.key, cells)})
+        totals = Counter(dict.fromkeys(map(Cell.key, cells), 0))
         for minute in kept.values():
             totals.update({key: cell.total for key, cell in minute.cells.items()})
         return Cell.parse(totals.most_common(1)[0][0]) if totals else None
@@ -171,7 +171,9 @@ def _plots(
             shares[minute][Cell.parse(key).gateway] += one.total
     plots["shares"] = shares_plot("shares", "Share of each gateway", shares, names, first, last)
     limits = [
-        Series(name, {m: seen.limits[name] for m, seen in kept.items() if name in seen.limits}, colours[name], stepped=True)
+        Series(
+            name, {m: seen.limits[name] for m, seen in kept.items() if name in seen.limits}, colours[name], stepped=True
+        )
         for name in names
     ]
     limited = [series for series in limits if series.values]
@@ -193,7 +195,11 @@ def _plots(
     weights = [
         Series(
             name,
-            {minute: seen.weights[cell.method].get(name, 0.0) for minute, seen in kept.items() if cell.method in seen.weights},
+            {
+                minute: seen.weights[cell.method].get(name, 0.0)
+                for minute, seen in kept.items()
+                if cell.method in seen.weights
+            },
             colours[name],
             stepped=True,
         )

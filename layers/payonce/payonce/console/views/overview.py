@@ -53,7 +53,12 @@ DOUBT_CLASSES = (
     ("6 to 24 h", "bad"),
     ("over a day", "bad"),
 )
-BREAK_CLASSES = ((0, "today", "good"), (2, "1 to 2 days", "good"), (7, "3 to 7 days", "warn"), (30, "8 to 30 days", "warn"))
+BREAK_CLASSES = (
+    (0, "today", "good"),
+    (2, "1 to 2 days", "good"),
+    (7, "3 to 7 days", "warn"),
+    (30, "8 to 30 days", "warn"),
+)
 OLDEST_BREAKS = ("over 30 days", "bad")
 CONFLICTS: Mapping[str, str] = {
     "KeyReused": "key reused with another request",
@@ -125,7 +130,9 @@ def overview(services: Services, request: PageRequest) -> Rendered:
                 oldest_doubt_at_ms=doubt_item.get("oldest_at_ms") or None,
                 replayed=total[REPLAYED],
                 conflicts=tuple(
-                    (said, total[CONFLICT_PREFIX + name]) for name, said in CONFLICTS.items() if total[CONFLICT_PREFIX + name]
+                    (said, total[CONFLICT_PREFIX + name])
+                    for name, said in CONFLICTS.items()
+                    if total[CONFLICT_PREFIX + name]
                 ),
                 failing=failing,
                 breaks=sum(breaks.values()),
@@ -143,7 +150,7 @@ def overview(services: Services, request: PageRequest) -> Rendered:
 def _approval(minutes: Minutes, first: int, last: int) -> float | None:
     approved = ended = 0
     for minute in range(first, last + 1):
-        counts = minutes.counts.get(minute, {})
+        counts = minutes.counts.get(minute, Counter[str]())
         approved += sum(counts.get(change, 0) for change in APPROVED)
         ended += sum(counts.get(change, 0) for change in ENDED)
     return approved / ended if ended else None
@@ -156,9 +163,7 @@ def _declined(total: Counter[str]) -> tuple[tuple[str, int], ...]:
     return tuple(codes.most_common(MOST_CODES))
 
 
-def _gauge(
-    own: Minutes, looked: Minutes, name: str, now: int, value: Callable[[Item], int]
-) -> tuple[Gauge, Item]:
+def _gauge(own: Minutes, looked: Minutes, name: str, now: int, value: Callable[[Item], int]) -> tuple[Gauge, Item]:
     """Return the newest gauge and its item. A scope without one, in a minute that was looked at, has none: 0."""
     minutes = [minute for minute in looked.gauges[name] if minute >= now - LOOKED_MINUTES]
     if not minutes:
@@ -177,7 +182,7 @@ def _sparks(minutes: Minutes, now: int) -> dict[str, Markup]:
     span = range(now - SHOWN_MINUTES, now)
 
     def counted(*names: str) -> list[float | None]:
-        return [float(sum(minutes.counts.get(minute, {}).get(name, 0) for name in names)) for minute in span]
+        return [float(sum(minutes.counts.get(minute, Counter[str]())[name] for name in names)) for minute in span]
 
     doubts = minutes.gauges[kept_doubts.GAUGE]
     conflicts = [CONFLICT_PREFIX + name for name in CONFLICTS]
@@ -213,5 +218,3 @@ def _break_ages(breaks: Mapping[int, int], today: int) -> Plot:
     labels = [*((label, tone) for _, label, tone in BREAK_CLASSES), OLDEST_BREAKS]
     classes = [AgeClass(label, counts[label], tone) for label, tone in labels]
     return ageing_plot("break-ages", "How long breaks have been open", "open breaks", classes)
-
-

@@ -26,8 +26,8 @@ class RoutingNow:
     """Routing as it is.
 
     ``mode`` is the one in force; ``configured`` the deployment's. ``decides``: the document decides about payments.
-    ``weights`` are in force, by method (``ANY_METHOD`` for the others). ``document`` and ``override`` are ``None`` where
-    there is none in force; their ``problem`` says why one that is stored is not read. ``sheds``: some payments are
+    ``weights`` are in force, by method (``ANY_METHOD`` for the others). ``document`` and ``override`` are ``None``
+    where there is none in force; ``problem`` says why a stored one is not read. ``sheds``: some payments are
     refused before they are claimed.
     """
 
@@ -60,7 +60,9 @@ class RoutingNow:
             return "There is no fresh decision: payments go by the static weights."
         if not self.decides:
             return f"Mode {self.mode.value}: decisions are made and recorded, and payments go by the static weights."
-        return "Decisions route payments." if self.mode is Mode.ON else "Decisions route a part of the payments (canary)."
+        return (
+            "Decisions route payments." if self.mode is Mode.ON else "Decisions route a part of the payments (canary)."
+        )
 
 
 def routing_now(services: Services, now_ms: int) -> RoutingNow:
@@ -78,16 +80,13 @@ def routing_now(services: Services, now_ms: int) -> RoutingNow:
     except (ValueError, KeyError, TypeError) as error:
         override_problem = str(error)
     if document is not None and not document.is_fresh(now_ms):
-        document, document_problem = None, f"the last one, epoch {document.epoch}, has expired"
+        document_problem = f"the last one, epoch {document.epoch}, has expired"
+        document = None
     if override is not None and not override.is_in_force(now_ms):
         override = None
     off = settings.mode is Mode.OFF
     mode = settings.mode if off else mode_of(settings.mode, override, now_ms)
-    decides = (
-        not off
-        and document is not None
-        and applies(document, "", replace(settings, mode=mode, canary_share=1.0))
-    )
+    decides = not off and document is not None and applies(document, "", replace(settings, mode=mode, canary_share=1.0))
     obeyed = None if off else override
     weights = {ANY_METHOD: overridden(settings.neutral, obeyed, now_ms)}
     if document is not None and decides:

@@ -18,8 +18,8 @@ from payonce.routing.control.in_force import settings_in_force
 from payonce.routing.decision.changes import content, log_changes
 from payonce.routing.decision.decide import decide, expectations
 from payonce.routing.decision.minutes import MinuteKeeper
-from payonce.routing.decision.predictor_store import RecordTaken, decision_write
 from payonce.routing.decision.predicting import Predicting, RunReport
+from payonce.routing.decision.predictor_store import RecordTaken, decision_write
 from payonce.routing.decision.record import record
 from payonce.routing.decision.state import State, only_of, restore
 from payonce.routing.signals.feed import LONG_OVERLAP_MS, OVERLAP_MS, SignalFeed
