@@ -20,7 +20,7 @@ from tests.support.world import ManualClock
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-OURS = {"OverviewTable", "RoutingTable"}
+OURS = {"OverviewTable", "RoutingTable", "EndpointsTable"}
 
 
 @pytest.fixture

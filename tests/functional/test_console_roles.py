@@ -9,7 +9,7 @@ from payonce.console.sessions import NOTED_AFTER_SECONDS
 from tests.functional.conftest import load_handler
 from tests.functional.test_roles import CONSOLE, unused
 from tests.support.console import Browser, operator_key
-from tests.support.roles import Call, Grant, recorded
+from tests.support.roles import Call, Grant, grants, recorded
 
 if TYPE_CHECKING:
     import pytest
@@ -23,11 +23,21 @@ SESSION = (
     Grant("dynamodb:PutItem", "AuditTable"),
 )
 NO_ACT_YET = "An act that is done notes that its session is used; the journey does none here."
+ELSEWHERE = "tests/functional/test_console_live.py asks for it, and finds what is not asked for."
+
+
+def of_live_pages(function: str) -> dict[Grant, str]:
+    """Return the rights of a function that are for overview, gateways, drain and release."""
+    tables = {"OverviewTable", "RoutingTable", "EndpointsTable"}
+    return {grant: ELSEWHERE for grant in grants(function) if grant.resource in tables}
+
+
 NOT_ASKED_FOR: dict[str, dict[Grant, str]] = {
+    "pages": of_live_pages("ConsolePagesFunction"),
     "session_actions": {SESSION[1]: "A theme and a sign-out are no use that keeps a session open."},
     "key_actions": {SESSION[1]: NO_ACT_YET},
     "webhook_actions": {SESSION[1]: NO_ACT_YET},
-    "routing_actions": {SESSION[1]: NO_ACT_YET},
+    "routing_actions": {SESSION[1]: NO_ACT_YET, **of_live_pages("ConsoleRoutingActionsFunction")},
     "case_actions": {SESSION[1]: NO_ACT_YET},
 }
 
