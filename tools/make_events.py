@@ -602,6 +602,42 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
         "refusals": subscription(REFUSAL, {**REFUSAL, "message": "signals skipped"}, "START RequestId: 5f1c"),
         "subscription_tried_out": subscription("CWL CONTROL MESSAGE", kind="CONTROL_MESSAGE"),
     },
+    "keep_overview": {
+        # Like a tumbling window's event, it names the shard.
+        "two_payments": {
+            "Records": [stream_record(n, "INSERT", outbox_image(n)) for n in (1, 2)],
+            "shardId": "shardId-00000001414576573621-f55eea83",
+        },
+        "one_is_no_event": {
+            "Records": [
+                stream_record(1, "INSERT", {"pk": {"S": "x"}, "sk": {"S": "1"}, "packed": {"B": "eA=="}}),
+                stream_record(2, "INSERT", outbox_image(2)),
+            ],
+        },
+        "a_break_was_opened": {
+            "Records": [
+                stream_record(
+                    1,
+                    "INSERT",
+                    {
+                        "pk": {"S": "BREAK#" + PATH_IDS["break_id"]},
+                        "sk": {"S": "CASE"},
+                        "break_id": {"S": PATH_IDS["break_id"]},
+                        "break_class": {"S": "double_charge"},
+                        "case_status": {"S": "open"},
+                        "version": {"N": "1"},
+                        "merchant_id": {"S": MERCHANT_ID},
+                        "opened_at_ms": {"N": "1795526278000"},
+                    },
+                )
+            ]
+        },
+        "replays": subscription(
+            {"level": "INFO", "message": "requests counted", "counts": {MERCHANT_ID: {"replayed": 3}}},
+            {"level": "INFO", "message": "requests counted", "counts": {MERCHANT_ID: {"of another version": 1}}},
+            "START RequestId: requests counted",
+        ),
+    },
     "predict_routes": {"scheduled": scheduled("payonce-predict")},
     "recover_payments": {"scheduled": scheduled("payonce-recover")},
     "ask_gateways": {

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 MAX_MINUTES = 30  # for recovery, and for the retries of a delivery
 HOLD_MS = 6_000  # how long the gateway keeps the first of two equal requests waiting; the copy waits for one second
 REFUSED_AT_FIRST = 503
+IN_A_WINDOW = 25  # payments; with one, or with a thousand, it is the same two items
 
 
 @dataclass
@@ -66,6 +67,7 @@ class Cases:
         yield self.waiting()
         yield self.delivered([], fresh)
         yield self.delivered([REFUSED_AT_FIRST], fresh)
+        yield self.ten_seconds()
         yield Case("an idle minute of the stage", self.idle)
 
     def fresh(self) -> Case:
@@ -75,6 +77,19 @@ class Cases:
             payment = self.shop.pay(merchant)
             self.stage.drain(self.batch)
         return Case("fresh payment", ours, self._stock(payment), goal=14)
+
+    def ten_seconds(self) -> Case:
+        """What the overview's counts cost for the payments that a merchant made within a window, however many."""
+        merchant = self._merchant()
+        self.stage.close_windows()
+        self.stage.stands_at_ms = self.stage.now_ms() // 60_000 * 60_000 + 30_000  # all in one minute
+        for _ in range(IN_A_WINDOW):
+            self.shop.pay(merchant)
+            self.stage.drain(self.batch)
+        with self._metered(of_a_window=True) as ours:
+            self.stage.close_windows()
+        self.stage.stands_at_ms = None
+        return Case(f"{IN_A_WINDOW} payments of a merchant in 10 s, for the overview", ours, goal=2, goal_reads=0)
 
     def of_a_customer(self) -> Case:
         """A payment that names a customer: it is in the customer's list too, and its claim is larger."""
@@ -234,9 +249,11 @@ class Cases:
         return counted
 
     @contextmanager
-    def _metered(self) -> Iterator[Tally]:
+    def _metered(self, *, of_a_window: bool = False) -> Iterator[Tally]:
         """Yield a tally that has, at the end, what was charged meanwhile."""
         made = Tally()
+        if not of_a_window:
+            self.stage.close_windows()  # of what was made before
         first = len(self.stage.meter.requests)
         calls, invocations = self.stage.services.calls.copy(), self.stage.invocations.copy()
         gb_ms = self.stage.gb_ms.copy()

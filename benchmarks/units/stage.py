@@ -55,7 +55,8 @@ MAX_ROUNDS = 1_000
 class Stage:
     """The running stage. ``invocations`` and ``gb_ms`` are what Lambda would bill, by function.
 
-    Its clock is the machine's and ``offset_ms``, or stands at ``stands_at_ms``.
+    Its clock is the machine's and ``offset_ms``, or stands at ``stands_at_ms``. ``gathered``: streams' records, by the
+    function that waits for more of them (``MaximumBatchingWindowInSeconds``).
     """
 
     template: Template
@@ -68,6 +69,7 @@ class Stage:
     stands_at_ms: int | None = None
     invocations: Counter[str] = field(default_factory=Counter)
     gb_ms: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    gathered: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     _slept_ms: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
     _handlers: dict[str, Callable[[Any, Any], Any]] = field(default_factory=dict)
 
@@ -142,9 +144,18 @@ class Stage:
                 return
         raise RuntimeError(f"the stage does not come to rest: {self.services.messages[:3]}")
 
+    def close_windows(self) -> None:
+        """Let the functions run that have waited for more records: with all that were gathered, in full batches."""
+        gathered, self.gathered = self.gathered, {}
+        for function in self.functions:
+            if function.name in gathered:
+                size = min(source.batch_size for source in function.sources if source.kind == "DynamoDB")
+                self._in_batches(function, gathered[function.name], size)
+
     def minute(self, batch: int = 1) -> None:
         """Let a minute pass: run what is scheduled every minute, and all that follows."""
         self.offset_ms += 60_000
+        self.close_windows()
         for function, _ in self._sourced("Schedule", lambda source: source.properties["Schedule"] == EVERY_MINUTE):
             self.invoke(function, {})
         self.drain(batch)
@@ -154,6 +165,9 @@ class Stage:
         for table, records in told.items():
             for function, source in self._sourced("DynamoDB", partial(_names, member="Stream", resource=table)):
                 accepted = [record for record in records if source.accepts(record)]
+                if source.properties.get("MaximumBatchingWindowInSeconds"):
+                    self.gathered.setdefault(function.name, []).extend(accepted)
+                    continue
                 self._in_batches(function, accepted, min(batch, source.batch_size))
         return bool(told)
 

@@ -59,6 +59,7 @@ def capture(rate: int, merchants: int, seconds: float, *, webhooks: bool = False
         for name in names:
             shop.pay(name)  # what is written once for a merchant, or read once
         stage.drain()
+        stage.close_windows()
         _made(stage)
         shop.pay(names[0])
         stage.drain()
@@ -74,6 +75,9 @@ def capture(rate: int, merchants: int, seconds: float, *, webhooks: bool = False
                 first, *later = _made(stage)
                 sent += [Timed(at_ms, first), *(Timed(at_ms + AUTHORIZATION_MS, one) for one in later)]
             sent += _following(stage, batch, at_ms + AUTHORIZATION_MS + POLL_MS)
+        # Who waits for more records is asked once, which is more often than in ten seconds.
+        stage.close_windows()
+        sent += [Timed(seconds * 1000 + AUTHORIZATION_MS, one) for one in _made(stage)]
     return Traffic(rate, merchants, payments, webhooks, tuple(sorted(sent, key=lambda one: one.at_ms)), tuple(names))
 
 

@@ -100,6 +100,7 @@ def test_an_empty_schedule_does_nothing(run: Any) -> None:
         "sweep_behind_ms": 0,
         "replays": 0,
         "failed": 0,
+        "failing": 0,
     }
 
 

@@ -59,6 +59,7 @@ BEHIND_THE_OUTBOX = {
     "reconcile",
     "correct_break",
     "observe_claims",
+    "keep_overview",
     "predict_routes",
 }
 EVENTS = [path for path in ALL_EVENTS if path.parent.name not in BEHIND_THE_OUTBOX]

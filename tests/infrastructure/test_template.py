@@ -30,6 +30,8 @@ from payonce.idempotency.window import (
     MIN_AUDIT_RETENTION_SECONDS,
 )
 from payonce.merchants.gateway_accounts import EVENTS_PURPOSE, KEY_PURPOSE
+from payonce.overview.request_counts import COUNTED_MESSAGE
+from payonce.payments.corrective_plan import case_key
 from payonce.ports import Table
 from payonce.proxy.patterns import SAFE_METHODS
 from payonce.recovery.book import FEEDER_KEY
@@ -121,8 +123,16 @@ def test_every_table_can_be_restored_and_is_kept(table: Table) -> None:
     assert resource["UpdateReplacePolicy"] == "Retain"
 
 
-def test_only_idempotency_records_their_trail_deliveries_signals_notices_and_sessions_are_forgotten() -> None:
-    forgotten = {Table.IDEMPOTENCY, Table.DELIVERIES, Table.AUDIT, Table.ROUTING, Table.NOTICES, Table.CONSOLE}
+def test_only_records_that_are_for_a_time_are_forgotten() -> None:
+    forgotten = {
+        Table.IDEMPOTENCY,
+        Table.DELIVERIES,
+        Table.AUDIT,
+        Table.ROUTING,
+        Table.NOTICES,
+        Table.CONSOLE,
+        Table.OVERVIEW,
+    }
     for table in forgotten:
         assert table_properties(table)["TimeToLiveSpecification"] == {"AttributeName": "purge_at", "Enabled": True}
     for table in set(Table) - forgotten:
@@ -224,12 +234,49 @@ def test_who_predicts_touches_no_override_and_changes_no_decision() -> None:
     assert leading_keys("PredictRoutesFunction") == {
         "dynamodb:Query": ["SIGNALS"],
         "dynamodb:GetItem": ["PREDICTOR", "CONTROL"],
-        "dynamodb:UpdateItem": ["PREDICTOR", "CONTROL"],
+        "dynamodb:UpdateItem": ["PREDICTOR", "CONTROL", "MINUTES"],
         "dynamodb:PutItem": ["PREDICTOR", "DECISION#*"],
     }
     (update,) = [s for s in statements("PredictRoutesFunction") if s["Action"] == "dynamodb:UpdateItem"]
     attributes = update["Condition"]["ForAllValues:StringEquals"]["dynamodb:Attributes"]
-    assert set(attributes) == {"pk", "sk", "document", "state", *GUARDED}
+    assert set(attributes) == {"pk", "sk", "document", "state", "told", "purge_at", *GUARDED}
+
+
+def test_counts_are_added_in_batches_one_at_a_time_and_each_shard_has_a_name() -> None:
+    """Fails when each payment would be a write, when two batches of a shard run at once, or a shard has no name."""
+    function = FUNCTIONS["KeepOverviewFunction"]
+    outbox = function["Events"]["Outbox"]["Properties"]
+    assert outbox["Stream"] == {"GetAtt": "OutboxTable.StreamArn"}
+    assert outbox["MaximumBatchingWindowInSeconds"] >= 10
+    assert outbox["BatchSize"] >= 1000
+    assert outbox["ParallelizationFactor"] == 1  # records of one shard in their order: ``upto`` rests on it
+    assert outbox["TumblingWindowInSeconds"] > 0  # else no event has its shard's name
+    readers = [
+        name
+        for name, other in FUNCTIONS.items()
+        for one in other.get("Events", {}).values()
+        if one["Properties"].get("Stream") == {"GetAtt": "OutboxTable.StreamArn"}
+    ]
+    assert len(readers) <= 2
+    cases = function["Events"]["Cases"]["Properties"]
+    assert json.loads(cases["FilterCriteria"]["Filters"][0]["Pattern"]) == {
+        "dynamodb": {"Keys": {"sk": {"S": [case_key("brk")["sk"]]}}}
+    }
+    assert table_properties(Table.RECONCILIATION)["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
+    (statement,) = statements("KeepOverviewFunction")
+    assert statement["Resource"] == {"GetAtt": "OverviewTable.Arn"}
+
+
+def test_counted_requests_are_selected_by_what_is_logged_and_only_the_log_may_call() -> None:
+    """Fails when the selected message is another one than the code looks for, or a third subscription is made."""
+    filters = [one for one in TEMPLATE["Resources"].values() if one["Type"] == "AWS::Logs::SubscriptionFilter"]
+    assert len(filters) <= 2  # of one log group
+    selection = TEMPLATE["Resources"]["CountedRequests"]["Properties"]
+    assert selection["FilterPattern"] == f'"{COUNTED_MESSAGE}"'
+    permission = TEMPLATE["Resources"]["CountedRequestsPermission"]["Properties"]
+    assert permission["Principal"] == "logs.amazonaws.com"
+    assert permission["SourceArn"] == {"GetAtt": "Logs.Arn"}
+    assert "SourceAccount" in permission
 
 
 def test_the_audit_function_may_put_entries_and_nothing_else() -> None:

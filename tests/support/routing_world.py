@@ -172,6 +172,7 @@ class RoutingWorld:
                 sleep=self.sleep,
                 log=self.log,
                 watch=Watching(used, self.log),
+                database=used,
             )
         )
         try:

@@ -112,6 +112,7 @@ class WebhookWorld:
     receivers: Receivers = field(init=False)
     disabled: list[tuple[str, DisabledReason]] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
+    kept: list[tuple[dict[str, int], bool]] = field(default_factory=list)
     jitter: float = 0.5
     crew: Callable[[], Crew] = OneByOne
     sleep: Callable[[float], None] = lambda _seconds: None
@@ -154,6 +155,7 @@ class WebhookWorld:
             clock=self.clock,
             report_error=lambda _name, error: self.errors.append(error),
             each=in_turn,
+            keep=lambda failing, _now_ms, complete: self.kept.append((dict(failing), complete)),
         )
 
     def endpoint(self, name: str, *, merchant_id: str = MERCHANT, event_types: Sequence[str] = ("*",)) -> Endpoint:

@@ -287,6 +287,7 @@ class Table(StrEnum):
     NOTICES = "notices"
     CREDENTIALS = "credentials"
     CONSOLE = "console"
+    OVERVIEW = "overview"
 
 
 type Key = Mapping[str, str]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from payonce.entrypoints import signal_stream
+from payonce.entrypoints import log_messages
 from payonce.entrypoints.signal_stream import serve_signals
 from payonce.routing.signals.book import Outcome
 from payonce.routing.signals.events import Claimed, Ended, Refused
@@ -108,7 +108,7 @@ def test_garbage_from_the_log_is_passed_over(store: SignalStore, broken: dict[st
 
 
 def test_a_bomb_from_the_log_is_passed_over(store: SignalStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signal_stream, "MAX_LOG_BYTES", 1_000)
+    monkeypatch.setattr(log_messages, "MAX_LOG_BYTES", 1_000)
     line = {"id": "1", "timestamp": T0, "message": json.dumps({"message": REFUSED_MESSAGE})}
     text = {"messageType": "DATA_MESSAGE", "logEvents": [line] * 1_000}
     assert served(store, subscription(gzip.compress(json.dumps(text).encode()))) == []

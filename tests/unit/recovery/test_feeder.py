@@ -38,6 +38,8 @@ class Bench:
     errors: list[str] = field(default_factory=list)
     limits: dict[str, float] = field(default_factory=dict)
     queue_fails: int = 0
+    overview_fails: bool = False
+    kept: list[tuple[list[str], int, bool]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.database = MemoryDatabase()
@@ -82,8 +84,15 @@ class Bench:
                 other_bound=10.0,
                 limits=lambda: self.limits,
                 report_error=lambda name, error: self.errors.append(f"{name}: {error}"),
+                keep=self.keep,
             )
         )
+
+    def keep(self, doubts: list[tuple[str, int]], _now_ms: int, complete: bool) -> None:
+        """Keep what the overview is told, or fail."""
+        if self.overview_fails:
+            raise StoreUnavailable("throttled")
+        self.kept.append((sorted({scope for scope, _ in doubts}), len(doubts), complete))
 
     def run(self) -> FeederReport:
         return self.feeder().run(Deadline(self.clock.ms + RUN_MS))
@@ -100,6 +109,20 @@ def answers(message: AskMessage) -> Asked:
 def silence(message: AskMessage) -> Asked:
     count = len(message.claims)
     return Asked(count, count, count, 0)
+
+
+def test_the_overview_is_told_what_is_in_doubt_and_can_not_stop_a_run() -> None:
+    """Fails when a doubt is left out, or when an error of the overview keeps claims from being asked about."""
+    bench = Bench(ask=answers)
+    bench.open(30)
+    bench.open(5, merchant="other")
+    assert bench.run().in_doubt == 35
+    assert bench.kept == [(["m", "other"], 35, True)]
+    failing = Bench(ask=answers, overview_fails=True)
+    failing.open(30)
+    report = failing.run()
+    assert (report.released, report.failed) == (30, 0)
+    assert failing.errors == ["overview: throttled"]
 
 
 def test_everything_that_is_due_is_released_once_at_the_pace() -> None:

@@ -185,6 +185,22 @@ def test_a_short_pause_is_a_delayed_message_and_a_long_one_is_found_by_the_sched
     assert MAX_MESSAGE_DELAY_MS == 900_000
 
 
+def test_a_failing_receiver_is_told_to_the_overview_also_while_nothing_is_due(world: WebhookWorld) -> None:
+    """Fails when only what is due soon is looked at, or a receiver that answers again still counts."""
+    endpoint, other = world.endpoint("one"), world.endpoint("other")
+    world.receivers.scripts[endpoint.url] = [Answer(status=503, latency_ms=1, retry_after_seconds=7200)]
+    world.relay_events(world.event())
+    world.dispatch()
+    assert world.statuses(other) == [DeliveryStatus.DELIVERED]
+    assert world.schedule().failing == 1
+    assert world.kept[-1] == ({endpoint.merchant_id: 1}, True)
+    world.clock.ms += 7_200_000
+    world.schedule()
+    world.dispatch()
+    assert world.schedule().failing == 0
+    assert world.kept[-1] == ({}, True)
+
+
 def test_a_lost_message_is_made_good_when_its_lease_is_over(world: WebhookWorld) -> None:
     """Fails when a delivery is in no list while its message is out; or when its lane takes it before the lease ends."""
     endpoint = world.endpoint("one")

@@ -5,49 +5,49 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from payonce.console.actions import cases, matches
-from payonce.console.actions import files as file_forms
-from payonce.console.actions.keys import release
-from payonce.console.actions.webhooks import change_status, redeliver, replay
+from payonce.console.actions import cases, files, keys, matches, routing, webhooks
 from payonce.console.page import Action, Page, Role
+from payonce.console.views import balances, breaks, decisions, gateways, one_break, overview, payment_pages, runs
+from payonce.console.views import files as file_pages
 from payonce.console.views.audit import audit
-from payonce.console.views.balances import balances
-from payonce.console.views.breaks import breaks
-from payonce.console.views.files import files, one_file
-from payonce.console.views.one_break import one_break
-from payonce.console.views.payment_pages import delivery, keys, payment, payments, webhook, webhooks
-from payonce.console.views.runs import one_run, runs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 PAGES: tuple[Page, ...] = (
-    Page(path="/payments", view=payments),
-    Page(path="/payments/{payment_id}", view=payment),
-    Page(path="/keys", view=keys),
-    Page(path="/webhooks", view=webhooks),
-    Page(path="/webhooks/{endpoint_id}", view=webhook),
-    Page(path="/webhooks/{endpoint_id}/deliveries/{delivery_id}", view=delivery),
+    Page(path="/", view=overview.overview),
+    Page(path="/payments", view=payment_pages.payments),
+    Page(path="/payments/{payment_id}", view=payment_pages.payment),
+    Page(path="/keys", view=payment_pages.keys),
+    Page(path="/webhooks", view=payment_pages.webhooks),
+    Page(path="/webhooks/{endpoint_id}", view=payment_pages.webhook),
+    Page(path="/webhooks/{endpoint_id}/deliveries/{delivery_id}", view=payment_pages.delivery),
+    Page(path="/gateways", platform=True, view=gateways.gateways),
+    Page(path="/gateways/decisions", platform=True, view=decisions.decisions),
+    Page(path="/gateways/decisions/{epoch}", platform=True, view=decisions.decision),
+    Page(path="/breaks", view=breaks.breaks),
+    Page(path="/breaks/{break_id}", view=one_break.one_break),
+    Page(path="/runs", platform=True, view=runs.runs),
+    Page(path="/runs/{run_id}", platform=True, view=runs.one_run),
+    Page(path="/files", platform=True, view=file_pages.files),
+    Page(path="/files/{file_id}", platform=True, view=file_pages.one_file),
+    Page(path="/balances", view=balances.balances),
     Page(path="/audit", role=Role.VIEWER, view=audit),
-    Page(path="/breaks", view=breaks),
-    Page(path="/breaks/{break_id}", view=one_break),
-    Page(path="/runs", platform=True, view=runs),
-    Page(path="/runs/{run_id}", platform=True, view=one_run),
-    Page(path="/files", platform=True, view=files),
-    Page(path="/files/{file_id}", platform=True, view=one_file),
-    Page(path="/balances", view=balances),
 )
 
 # By the function that serves them (template.yaml).
 ACTIONS: Mapping[str, tuple[Action, ...]] = MappingProxyType(
     {
-        "key_actions": (Action(path="/keys/release", act=release),),
+        "key_actions": (Action(path="/keys/release", act=keys.release),),
         "webhook_actions": (
-            Action(path="/webhooks/{endpoint_id}/deliveries/{delivery_id}/redeliver", act=redeliver),
-            Action(path="/webhooks/{endpoint_id}/replays", act=replay),
-            Action(path="/webhooks/{endpoint_id}/status", act=change_status),
+            Action(path="/webhooks/{endpoint_id}/deliveries/{delivery_id}/redeliver", act=webhooks.redeliver),
+            Action(path="/webhooks/{endpoint_id}/replays", act=webhooks.replay),
+            Action(path="/webhooks/{endpoint_id}/status", act=webhooks.change_status),
         ),
-        "routing_actions": (),
+        "routing_actions": (
+            Action(path="/gateways/overrides/releases", platform=True, act=routing.release),
+            Action(path="/gateways/overrides/drains", platform=True, act=routing.drain),
+        ),
         "case_actions": (
             Action(path="/breaks/{break_id}/assign", act=cases.assign),
             Action(path="/breaks/{break_id}/comment", act=cases.comment),
@@ -60,8 +60,8 @@ ACTIONS: Mapping[str, tuple[Action, ...]] = MappingProxyType(
         ),
         # Apart from the others: its function carries what reads workbooks, and may write where files arrive.
         "file_actions": (
-            Action(path="/files", platform=True, act=file_forms.upload),
-            Action(path="/files/{file_id}/accept", platform=True, act=file_forms.accept),
+            Action(path="/files", platform=True, act=files.upload),
+            Action(path="/files/{file_id}/accept", platform=True, act=files.accept),
         ),
     }
 )

@@ -28,6 +28,7 @@ from payonce.idempotency.keys import parse_key, parse_wait_seconds, record_id
 from payonce.idempotency.records import KeyedRequest
 from payonce.idempotency.sealed_responses import is_sealed, open_response
 from payonce.observability import get_logger
+from payonce.overview.request_counts import REPLAYED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -124,6 +125,7 @@ def serve(route: Route, application: Application, event: Mapping[str, Any], cont
     """
     request_id = str((event.get("requestContext") or {}).get("requestId", ""))
     page = application.settings.documentation_url
+    request = None
     try:
         request = parse_event(event, context, application.clock)
         request.require_scope(route.scope)
@@ -140,6 +142,8 @@ def serve(route: Route, application: Application, event: Mapping[str, Any], cont
         get_logger().info(
             "refused", extra={"operation": route.operation, "request_id": request_id, "error": type(error).__name__}
         )
+        if request is not None:
+            application.request_counts.refused(request.merchant_id, error)
         return api_responses.problem(error, keyed=isinstance(route, KeyedRoute), documentation_url=page)
     except Exception:
         get_logger().exception("unforeseen error", extra={"operation": route.operation, "request_id": request_id})
@@ -190,8 +194,16 @@ def _serve_keyed(route: KeyedRoute, application: Application, request: Request) 
                 "The request was executed, and its answer can't be opened now. Retry with the same key to get it."
             ) from error
         outcome = replace(outcome, response=opened)
-    standing = route.now(application, request, outcome.response) if route.now and outcome.replayed else {}
+    standing = _replayed(route, application, request, outcome.response) if outcome.replayed else {}
     return api_responses.keyed(outcome, standing)
+
+
+def _replayed(
+    route: KeyedRoute, application: Application, request: Request, response: StoredResponse
+) -> Mapping[str, str]:
+    """Count a replay, and return the headers that say where its resource stands now."""
+    application.request_counts.note(request.merchant_id, REPLAYED)
+    return route.now(application, request, response) if route.now else {}
 
 
 def _serve_read(route: ReadRoute, application: Application, request: Request) -> dict[str, Any]:

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import gzip
-import io
-import json
-import zlib
 from typing import TYPE_CHECKING, Any
 
+from payonce.entrypoints.log_messages import UNREADABLE, lines_of
 from payonce.observability import get_logger
 from payonce.routing.signals.from_claims import refusal_of, signal_of
 from payonce.routing.signals.signal_store import REFUSALS_SHARD
@@ -23,11 +18,9 @@ if TYPE_CHECKING:
     from payonce.routing.signals.signal_store import SignalStore
 
 ONLY_SHARD = "0"  # for sources that do not name their shards
-MAX_LOG_BYTES = 16_777_216  # decompressed; CloudWatch sends at most 1 MB compressed, and logs compress ten to one
 # The attributes that are read. Most of an image is a response or a payment, which would be expensive to decode.
 ATTRIBUTES = frozenset({"status", "fence", "claim_id", "created_at_ms", "ended_at_ms", "response_status"})
 PLAN_MEMBERS = frozenset({"kind", "merchant_id", "gateway", "payment_method_type", "priority"})
-UNREADABLE = (ValueError, TypeError, KeyError, AttributeError)
 
 
 def serve_signals(event: Mapping[str, Any], store: SignalStore, clock: Clock) -> dict[str, Any]:
@@ -78,39 +71,12 @@ def _image(image: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
 
 def _refusals(wrapped: Mapping[str, Any], now_ms: int) -> tuple[list[tuple[str, SignalEvent]], int]:
     events: list[tuple[str, SignalEvent]] = []
-    unreadable = 0
-    try:
-        text = _unpacked(wrapped["data"])
-        if text.get("messageType") != "DATA_MESSAGE":
-            return [], 0  # CloudWatch tests whether it may send
-        lines = list(text["logEvents"])
-    except UNREADABLE:
-        return [], 1
+    lines, unreadable = lines_of(wrapped)
     for line in lines:
         try:
-            found = refusal_of(_parsed(line["message"]), at_ms=int(line["timestamp"]), now_ms=now_ms)
+            found = refusal_of(line.parsed, at_ms=line.at_ms, now_ms=now_ms)
             if found is not None:
-                events.append((str(line["id"]), found))
+                events.append((line.identity, found))
         except UNREADABLE:
             unreadable += 1
     return events, unreadable
-
-
-def _unpacked(data: str) -> dict[str, Any]:
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(base64.b64decode(data, validate=True))) as packed:
-            text = packed.read(MAX_LOG_BYTES + 1)
-    except (OSError, EOFError, zlib.error, binascii.Error) as error:
-        raise ValueError("not a message of a log's subscription") from error
-    if len(text) > MAX_LOG_BYTES:
-        raise ValueError("a message of a log's subscription that is too large")
-    parsed: dict[str, Any] = json.loads(text)
-    return parsed
-
-
-def _parsed(message: str) -> object:
-    """Return a line of the log, or ``None`` when it is not JSON: the functions log other lines too."""
-    try:
-        return json.loads(message)
-    except ValueError:
-        return None

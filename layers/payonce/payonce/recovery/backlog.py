@@ -34,11 +34,13 @@ DOUBT_AGE_MS = 60_000
 class Backlog:
     """Due claims by lane and scope. ``in_doubt`` also counts those that are to be asked about later.
 
+    ``doubts`` are those in doubt, as scope and time of creation.
     ``released``: the marks of claims that an earlier feeder has released since this was read.
     """
 
     in_doubt: int = 0
     oldest_created_at_ms: int = 0
+    doubts: list[tuple[str, int]] = field(default_factory=list)
     released: frozenset[int] = frozenset()
     _waiting: dict[str, deque[deque[str]]] = field(default_factory=dict)
     _counts: dict[str, int] = field(default_factory=dict)
@@ -51,12 +53,12 @@ class Backlog:
         for claim in claims:
             if claim.created_at_ms <= now_ms - DOUBT_AGE_MS:
                 self.in_doubt += 1
+                self.doubts.append((_scope_of(claim), claim.created_at_ms))
                 self.oldest_created_at_ms = min(self.oldest_created_at_ms or claim.created_at_ms, claim.created_at_ms)
         by_scope: defaultdict[str, dict[str, deque[str]]] = defaultdict(dict)
         for claim in sorted([*claims, *held], key=lambda claim: claim.due_at_ms):
             if claim.due_at_ms < now_ms:
-                scope = claim.record_id.rsplit("#", 2)[0]
-                by_scope[claim.lane].setdefault(scope, deque()).append(claim.record_id)
+                by_scope[claim.lane].setdefault(_scope_of(claim), deque()).append(claim.record_id)
         self._waiting = {lane: deque(scopes.values()) for lane, scopes in by_scope.items()}
         self._counts = {lane: sum(map(len, scopes)) for lane, scopes in self._waiting.items()}
 
@@ -108,6 +110,10 @@ def read_backlog(
     backlog = Backlog()
     backlog.put(open_claims, now_ms(), held=held)
     return backlog, failed
+
+
+def _scope_of(claim: OpenClaim) -> str:
+    return claim.record_id.rsplit("#", 2)[0]
 
 
 def _shard_of(store: OpenClaims, shard: int, due_by_ms: int | None) -> tuple[list[OpenClaim], PayonceError | None]:

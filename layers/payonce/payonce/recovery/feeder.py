@@ -64,7 +64,8 @@ class Feeding:
     """The dependencies. ``bounds``: requests per second of the lanes that are judged; ``other_bound``: of all others.
 
     ``limits`` returns, by lane, how many claims may be under way now; lanes that it does not name have no limit.
-    ``each`` reads the shards of the open leases.
+    ``each`` reads the shards of the open leases. ``keep`` is given the doubts (scope and time of creation), the time in
+    ms, and whether they are all, once a run, for the overview; an error of it is reported and changes nothing.
     """
 
     store: OpenClaims
@@ -78,6 +79,7 @@ class Feeding:
     limits: Callable[[], Mapping[str, float]]
     report_error: Callable[[str, Exception], None]
     each: Each = in_turn
+    keep: Callable[[list[tuple[str, int]], int, bool], None] = lambda _doubts, _now_ms, _complete: None
 
 
 class Feeder:
@@ -93,6 +95,11 @@ class Feeder:
         report.in_doubt = backlog.in_doubt
         if backlog.oldest_created_at_ms:
             report.oldest_seconds = (feeding.clock.now_ms() - backlog.oldest_created_at_ms) // 1000
+        try:
+            feeding.keep(backlog.doubts, feeding.clock.now_ms(), not report.failed)
+        except PayonceError as error:
+            feeding.report_error("overview", error)
+        backlog.doubts = []  # some 10 MB of 100,000
         term = _Term(feeding, backlog, report)
         next_ms = feeding.clock.now_ms()
         while backlog.lanes() and next_ms < until.at_ms:

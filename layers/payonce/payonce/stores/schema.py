@@ -63,6 +63,7 @@ SCHEMAS: Mapping[Table, TableSchema] = MappingProxyType(
         ),
         Table.CREDENTIALS: TableSchema(("id",)),
         Table.CONSOLE: TableSchema(("pk", "sk")),
+        Table.OVERVIEW: TableSchema(("pk", "sk")),
     }
 )
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from payonce.idempotency.record_store import DatabaseIdempotencyStore
     from payonce.idempotency.release import ReleaseDesk
     from payonce.merchants.api_keys import Merchants
+    from payonce.overview.request_counts import RequestCounts
     from payonce.payments.payment_work import Services
     from payonce.payments.recovery_run import Recovery
     from payonce.reconciliation.cases.case import Case
@@ -154,6 +155,14 @@ class Application(Adapters):
         from payonce.webhooks.keys import KeyMaker
 
         return KeyMaker(self.cipher, os.urandom)
+
+    @cached_property
+    def request_counts(self) -> RequestCounts:
+        """Return this environment's counts of requests that leave no item."""
+        from payonce.observability import get_logger
+        from payonce.overview.request_counts import RequestCounts
+
+        return RequestCounts(self.clock, get_logger())
 
     def check_endpoint_url(self, url: str) -> None:
         """Raise ``BodyMalformed`` unless webhooks may be sent to ``url``."""

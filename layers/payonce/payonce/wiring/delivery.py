@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from payonce.each import InThreads
 from payonce.network.webhook_sender import WebhookSender
 from payonce.observability import get_logger
+from payonce.overview.failing import keep_failing
 from payonce.webhooks.attempts import Attempts
 from payonce.webhooks.crew import ThreadCrew
 from payonce.webhooks.dispatch import Dispatcher
@@ -94,6 +95,7 @@ class DeliveryApplication(Application):
             advance=partial(advance_replay, self.database, self.delivery_queue, self.clock),
             clock=self.clock,
             report_error=report_error,
+            keep=partial(keep_failing, self.database),
         )
 
     @cached_property

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from payonce.domain.errors import MisconfiguredError, PayonceError
 from payonce.each import InThreads
 from payonce.observability import get_logger
+from payonce.overview.doubts import keep_doubts
 from payonce.ports import Deadline
 from payonce.recovery.backlog import READING_THREADS
 from payonce.recovery.book import Book
@@ -67,6 +68,7 @@ class RecoveryApplication(Application):
                 limits=self._limits,
                 report_error=_report_error,
                 each=InThreads(READING_THREADS),
+                keep=lambda doubts, now_ms, complete: keep_doubts(self.database, doubts, now_ms, complete=complete),
             )
         )
 

@@ -59,6 +59,7 @@ class RoutingApplication(Application):
                 sleep=time.sleep,
                 log=get_logger(),
                 watch=Watching(self.database, get_logger()),
+                database=self.database,
             )
         )
 

@@ -11,14 +11,15 @@ Without a leader the document expires and routing is neutral: no payment depends
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from payonce.domain.errors import OutcomeUnknown, StoreUnavailable, WriteConflict
+from payonce.domain.errors import OutcomeUnknown, PayonceError, StoreUnavailable, WriteConflict
 from payonce.routing.control.in_force import settings_in_force
 from payonce.routing.decision.changes import content, log_changes
 from payonce.routing.decision.decide import decide, expectations
-from payonce.routing.decision.predictor_store import PredictorStore, RecordTaken, decision_write
+from payonce.routing.decision.minutes import MinuteKeeper
+from payonce.routing.decision.predicting import Predicting, RunReport
+from payonce.routing.decision.predictor_store import RecordTaken, decision_write
 from payonce.routing.decision.record import record
 from payonce.routing.decision.state import State, only_of, restore
 from payonce.routing.signals.feed import LONG_OVERLAP_MS, OVERLAP_MS, SignalFeed
@@ -26,47 +27,18 @@ from payonce.routing.signals.feed import LONG_OVERLAP_MS, OVERLAP_MS, SignalFeed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from payonce.ports import Clock, Deadline, Log
-    from payonce.routing.control.control_store import Control, ControlStore
+    from payonce.ports import Deadline
+    from payonce.routing.control.control_store import Control
     from payonce.routing.control.document import ControlDocument
-    from payonce.routing.control.routing_settings import RoutingSettings
     from payonce.routing.decision.predictor_store import Stored
-    from payonce.routing.signals.signal_store import SignalStore
-    from payonce.routing.watch.stored_watch import Watching
+    from payonce.routing.signals.events import Ended
+
+__all__ = ["Predicting", "PredictorRun", "RunReport"]
 
 STEP_MS = 1_000  # the period of the loop
 REPEAT_MS = 4_500  # stream time after which late batches are looked for and an unchanged document is published again
 LEASE_MS = 12_000  # covers two publications, each of which renews the lease, and 2 s
 STALE_MS = 15_000  # half a document's life: older signals are no base for the next document
-
-
-@dataclass(slots=True)
-class RunReport:
-    """The counts of one run. ``standby_steps`` are the seconds in which another run led."""
-
-    steps: int = 0
-    decisions: int = 0
-    published: int = 0
-    standby_steps: int = 0
-    stale_steps: int = 0
-    conflicts: int = 0
-    failures: int = 0
-    unreadable: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Predicting:
-    """The dependencies of a run. ``gateways`` are the configured ones: signals of any other are ignored."""
-
-    store: PredictorStore
-    signals: SignalStore
-    control: ControlStore
-    settings: RoutingSettings
-    gateways: frozenset[str]
-    clock: Clock
-    sleep: Callable[[float], None]
-    log: Log
-    watch: Watching
 
 
 class PredictorRun:
@@ -157,6 +129,7 @@ class PredictorRun:
             return
         self._report.unreadable += self._term.feed.unreadable
         self._work.watch.keep()
+        self._term.keep_minutes(self._tell_once, all_of_it=True)
         try:
             self._term.resign()
         except (StoreUnavailable, OutcomeUnknown):
@@ -174,7 +147,8 @@ class _Term:
         self._last: ControlDocument | None = None
         self._control = control
         self._looked_far_at_ms = 0
-        self.feed = SignalFeed(work.signals, work.clock, work.gateways, work.watch.heard, work.settings.slo_ms)
+        self._minutes = MinuteKeeper(work.database, work.settings.slo_ms)
+        self.feed = SignalFeed(work.signals, work.clock, work.gateways, self._heard, work.settings.slo_ms)
 
     @property
     def epoch(self) -> int:
@@ -206,6 +180,8 @@ class _Term:
         observed = feed.book.observe(feed.newest_ms)
         decision = decide(self._state, observed, settings, now_ms)
         report.decisions += 1
+        self._minutes.decided(decision, observed.at_ms)
+        self.keep_minutes(tell_once)
         before, self._state = self._state, decision.state  # even if it is not published: no epoch is used twice
         if self._is_news(decision.document):
             recorded = record(before, observed, settings, now_ms, decision)
@@ -216,6 +192,17 @@ class _Term:
         if last is None or content(document) != content(last):
             return True
         return not 0 <= document.issued_at_ms - last.issued_at_ms < REPEAT_MS
+
+    def keep_minutes(self, tell_once: Callable[[str, dict[str, object]], None], *, all_of_it: bool = False) -> None:
+        """Keep what people look at. A failure is told, and changes no decision."""
+        try:
+            self._minutes.keep(self.feed.newest_ms, all_of_it=all_of_it)
+        except PayonceError as error:
+            tell_once("routing minutes not kept", {"error": type(error).__name__, "detail": error.detail})
+
+    def _heard(self, event: Ended) -> None:
+        self._work.watch.heard(event)
+        self._minutes.heard(event)
 
     def resign(self) -> None:
         """Resign the lead if this run holds it. A run that never published holds none and writes nothing."""

@@ -1,0 +1,98 @@
+"""Drain a gateway, and release the override: with a reason and an end, through the desk that keeps their history.
+
+A form's key is written in the same transaction as the override. So a form that is sent twice acts once, whichever of
+its two requests comes first, and both are told so.
+
+Allowed: dynamodb:GetItem on RoutingTable with the leading keys CONTROL and FORM#*; dynamodb:Query with OVERRIDES;
+dynamodb:PutItem with OVERRIDES and FORM#*; dynamodb:UpdateItem with CONTROL on the attributes pk, sk, override,
+override_version.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from payonce.console.page import Done
+from payonce.domain.durations import MINUTE_MS
+from payonce.domain.errors import BodyMalformed, OverrideConflict, OverrideRefused
+from payonce.ports import Insert, Table
+from payonce.routing.control.override_desk import OverrideDesk
+from payonce.routing.control.routing_settings import Mode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from payonce.console.page import ActionRequest, Services
+    from payonce.ports import Write
+    from payonce.routing.control.override import Override
+
+PAGE = "/gateways"
+FORM_PREFIX = "FORM#"
+FORM_KEPT_SECONDS = 2 * 86_400  # longer than a session, within which a form can be sent again
+WHOLE = re.compile(r"\d{1,6}")
+FOLLOW = "Payments follow within 6 s."
+
+
+def drain(services: Services, request: ActionRequest) -> Done:
+    """Leave a ``gateway`` a part of its weight (``percent``, 0 by default) for ``minutes``, for a ``reason``.
+
+    Raises ``OverrideRefused`` (no reason or end, unknown gateway, none left, routing off), ``OverrideConflict`` if
+    another operator was faster, ``BodyMalformed`` and ``StoreUnavailable``. Nothing was changed then.
+    """
+    gateway = request.fields.get("gateway", "")
+    if gateway not in services.settings.routing.neutral:
+        raise OverrideRefused(f"Routing knows no gateway {gateway}.")
+    percent = _whole(request.fields.get("percent", "0"), "The part of its weight", 100)
+    minutes = _whole(request.fields.get("minutes", ""), "The minutes", 100_000)
+
+    def act(desk: OverrideDesk, beside: Sequence[Write]) -> Override:
+        return desk.set(
+            operator=request.operator.name,
+            reason=request.fields.get("reason", ""),
+            shares={gateway: percent / 100},
+            life_ms=minutes * MINUTE_MS,
+            beside=beside,
+        )
+
+    _once(services, request, act)
+    left = "none" if percent == 0 else f"{percent} %"
+    return Done(PAGE, f"{gateway} gets {left} of its weight for {minutes} min. {FOLLOW}")
+
+
+def release(services: Services, request: ActionRequest) -> Done:
+    """End the override for a ``reason``, so that configuration and decisions count again. Raises as ``drain`` does."""
+    _once(
+        services,
+        request,
+        lambda desk, beside: desk.release(
+            operator=request.operator.name, reason=request.fields.get("reason", ""), beside=beside
+        ),
+    )
+    return Done(PAGE, f"The override was released. {FOLLOW}")
+
+
+def _once(services: Services, request: ActionRequest, act: Callable[[OverrideDesk, Sequence[Write]], Override]) -> None:
+    routing = services.settings.routing
+    if routing.mode is Mode.OFF:
+        raise OverrideRefused(
+            "Routing is off, and then payments read no override. Deploy with RoutingMode=shadow: it routes as off "
+            "does, and obeys overrides."
+        )
+    if not request.key:
+        raise BodyMalformed("The form has no key. Open the page again, and send the form from there.")
+    form = {"pk": FORM_PREFIX + request.key, "sk": "FORM"}
+    if services.database.get(Table.ROUTING, form) is not None:
+        return
+    marker = Insert(Table.ROUTING, {**form, "purge_at": request.now_ms // 1000 + FORM_KEPT_SECONDS})
+    try:
+        act(OverrideDesk(services.database, services.clock, routing.neutral), [marker])
+    except OverrideConflict:
+        if services.database.get(Table.ROUTING, form) is None:
+            raise
+
+
+def _whole(text: str, what: str, most: int) -> int:
+    if not WHOLE.fullmatch(text) or int(text) > most:
+        raise BodyMalformed(f"{what} is a whole number, at most {most}.")
+    return int(text)
