@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 ON_GATEWAYS = sorted(
     {*(name for name, explained in NOT_ASKED_FOR.items() if ACCOUNTS in explained)}
-    | {"apply_gateway_events", "correct_break"}
+    # The console's release of a key asks the gateway first, as the operator's command does.
+    | {"apply_gateway_events", "correct_break", "key_actions"}
 )
 
 

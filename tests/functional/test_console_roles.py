@@ -32,7 +32,7 @@ ELSEWHERE = "tests/functional/test_console_live.py asks for it, and finds what i
 
 def of_live_pages(function: str) -> dict[Grant, str]:
     """Return the rights of a function that are for overview, gateways, drain and release."""
-    tables = {"OverviewTable", "RoutingTable", "EndpointsTable"}
+    tables = {"OverviewTable", "RoutingTable"}
     return {grant: ELSEWHERE for grant in grants(function) if grant.resource in tables}
 
 
