@@ -18,7 +18,7 @@ from urllib.request import HTTPRedirectHandler, build_opener
 from local.adyen.running import API_KEY, MERCHANT_ACCOUNT, running_adyen
 from local.receiver import running_receiver
 from payonce.clock import SystemClock
-from payonce.domain.gateway import PaymentMethodType
+from payonce.domain.gateway import OperationKind, PaymentMethodType
 from payonce.gateways.account_notices import PlatformNotices
 from payonce.gateways.adyen_gateway import adyen_from_options
 from payonce.gateways.adyen_notices import AdyenNoticeReader
@@ -48,7 +48,12 @@ _FAULTS = {
     VendorFault.FAILURE_KEPT: "error_kept",
     VendorFault.BOOKED_LATE: "book_late",
 }
-_HOLDERS = {Token.DECLINED: "DECLINED", Token.NEEDS_PAYER: "AUTHENTICATE", Token.NEEDS_CONFIRMATION: "AUTHENTICATE"}
+_HOLDERS = {
+    Token.DECLINED: "DECLINED",
+    Token.DECLINED_AT_SETUP: "DECLINED",
+    Token.NEEDS_PAYER: "AUTHENTICATE",
+    Token.NEEDS_CONFIRMATION: "AUTHENTICATE",
+}
 _METHODS = {
     PaymentMethodType.BANK_TRANSFER: "ideal",
     PaymentMethodType.VOUCHER: "multibanco",
@@ -76,9 +81,10 @@ class AdyenVendor(Vendor):
         return adyen_from_options(GATEWAY, options, {"adyen_api_key": API_KEY}, book, clock)
 
     def count(self, instruction: Instruction) -> int:
-        """See ``Vendor``. A payment that waits is no operation yet, and counts all the same."""
+        """See ``Vendor``. A payment that waits is no operation yet, and counts all the same. A set-up is a payment."""
         reference = instruction.gateway_reference
-        rows = self._handle.books(kind=instruction.kind.value, reference=reference)
+        kind = OperationKind.PAYMENT if instruction.kind is OperationKind.SETUP else instruction.kind
+        rows = self._handle.books(kind=kind.value, reference=reference)
         return sum(row["status"] not in _FAILED for row in rows)
 
     def token(self, token: Token) -> str:
@@ -86,7 +92,8 @@ class AdyenVendor(Vendor):
         if token in {Token.DEBIT, Token.DEBIT_FAILS}:
             raise NotBroughtError("the fake's stored methods are cards")
         holder = _HOLDERS.get(token)
-        return f"STORED_{holder}" if holder else f"pm_token_{next(_numbers)}"
+        # Any other name is a card that pays. Each is another one, so that each set-up stores its own.
+        return f"STORED_{holder or f'CARD_{next(_numbers)}'}"
 
     def method_token(self, method_type: PaymentMethodType) -> str:
         """See ``Vendor``."""

@@ -28,6 +28,7 @@ _TOKENS = {
     Token.OK: "creditcard",
     Token.NEEDS_PAYER: "creditcard",
     Token.DECLINED: "tkn_declined",
+    Token.DECLINED_AT_SETUP: "tkn_declined",
     Token.DEBIT: "mdt_debit",
     Token.DEBIT_FAILS: "mdt_debitfails",
 }
@@ -61,7 +62,7 @@ class MollieVendor(Vendor):
             rows = list(self.api.books.payments.values())
             if instruction.kind is OperationKind.VOID:
                 return sum(row["releases"] for row in rows if row["id"] == instruction.gateway_charge_id)
-            if instruction.kind is not OperationKind.PAYMENT:
+            if instruction.kind not in {OperationKind.PAYMENT, OperationKind.SETUP}:
                 rows = [one for row in rows for one in row[f"{instruction.kind}s"]]
             mine = [one for one in rows if one["metadata"]["reference"] == instruction.gateway_reference]
             alive = [one for one in mine if one["status"] not in {"failed", "expired"}]

@@ -64,12 +64,11 @@ NOT_TRIED = {
             "debit.fails",
             "events.changed",
             "events.stale",
+            "setup.withdrawn",
         }
-    )
-    | SETUPS,
+    ),
     # Mollie promises no time after which a listing is complete, needs no confirmation, and signs without a time.
     "mollie:vendor": CONFIRMATIONS
-    | SETUPS
     | {
         "lookup_authoritative_after_seconds.executed",
         "lookup_authoritative_after_seconds.late",

@@ -17,6 +17,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -368,6 +369,8 @@ class GatewayCapabilities:
     ``multiple_captures``: whether an authorization may be captured in several parts; if not, a partial capture releases
     the remainder.
     ``operations``: what the adapter can do; a set-up or revocation that is not among them is refused before its claim.
+    ``setup_methods``: which payment methods can be set up without a payment, as a regular expression of their type, a
+    colon and the token. What it does not match in full is refused before the claim, too.
     ``payment_method_types``: what the adapter can be paid by; anything else is refused before it is stored.
     ``reads_charges``: whether the gateway can be asked how a charge stands now. If not, ``read_charge`` is ``Unknown``,
     and nothing is ever ``Overtaken``: what somebody else does to a charge is not seen.
@@ -380,3 +383,9 @@ class GatewayCapabilities:
     operations: frozenset[OperationKind]
     payment_method_types: frozenset[PaymentMethodType] = frozenset(PaymentMethodType)
     reads_charges: bool = True
+    setup_methods: str = ".*"
+
+    def sets_up(self, method_type: PaymentMethodType, payment_method: str) -> bool:
+        """Return whether this payment method can be set up without a payment."""
+        can = OperationKind.SETUP in self.operations and method_type in self.payment_method_types
+        return can and re.fullmatch(self.setup_methods, f"{method_type}:{payment_method}") is not None

@@ -2,8 +2,9 @@
 
 ::
 
-    payment       authorised by any ────▶ Succeeded      a refusal may come before it, never after
+    payment,      authorised by any ────▶ Succeeded      a refusal may come before it, never after
                   refused or closed ────▶ Declined
+    set-up
     modification  failed by any ────────▶ Declined       a card scheme may reject what had succeeded
                   executed ─────────────▶ Succeeded
     none          held by Adyen ────────▶ AwaitsPayer or Pending, as before
@@ -15,6 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from payonce.domain.gateway import AwaitsPayer, NotFound, OperationKind, Pending, Succeeded, Unknown
+from payonce.gateways.adyen_tokens import executed as at_gateway
 from payonce.gateways.declines import declined
 from payonce.observability import get_logger
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from payonce.domain.gateway import Instruction, LookupOutcome, NoticeOutcome
 
+AUTHORISED = frozenset({OperationKind.PAYMENT, OperationKind.SETUP})
 STILL_HELD = "no notification has told of its end"
 
 
@@ -43,11 +46,11 @@ def found_among(instruction: Instruction, outcomes: Sequence[NoticeOutcome], *, 
         return Unknown("a notification is for another operation")
     executed = [outcome for outcome in told if outcome.executed]
     refused = [outcome for outcome in told if not outcome.executed]
-    if instruction.kind is OperationKind.PAYMENT:
+    if instruction.kind in AUTHORISED:
         ids = list(dict.fromkeys(outcome.gateway_operation_id for outcome in executed))
         if len(ids) > 1:
             _log("duplicate booking at gateway", instruction, gateway, executed)
-        return Succeeded(ids[0], ids[0]) if ids else declined(refused[-1].code)
+        return at_gateway(instruction, ids[0], {}) if ids else declined(refused[-1].code)
     if refused:
         return declined(refused[-1].code)
     return Succeeded(instruction.gateway_charge_id or "", executed[0].gateway_operation_id)
@@ -55,7 +58,7 @@ def found_among(instruction: Instruction, outcomes: Sequence[NoticeOutcome], *, 
 
 def _held(instruction: Instruction) -> LookupOutcome:
     """Return that nothing was told. What Adyen is known to hold stays as it was."""
-    if instruction.kind is OperationKind.PAYMENT:
+    if instruction.kind in AUTHORISED:
         if instruction.gateway_charge_id is not None:
             return AwaitsPayer(instruction.gateway_charge_id, STILL_HELD)
     elif instruction.gateway_operation_id is not None:
