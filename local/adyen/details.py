@@ -7,8 +7,8 @@ import binascii
 import json
 from typing import TYPE_CHECKING, Any
 
+from local.adyen.actions import native_answer
 from local.adyen.authorisation import authorise, end, finished_answer
-from local.adyen.payments import native_answer
 from local.adyen.vocabulary import (
     NOT_AUTHENTICATED,
     SHOPPER_CANCELLED,
