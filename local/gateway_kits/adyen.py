@@ -18,7 +18,7 @@ from urllib.request import HTTPRedirectHandler, build_opener
 from local.adyen.running import API_KEY, MERCHANT_ACCOUNT, running_adyen
 from local.receiver import running_receiver
 from payonce.clock import SystemClock
-from payonce.domain.gateway import OperationKind, PaymentMethodType
+from payonce.domain.gateway import PaymentMethodType
 from payonce.gateways.account_notices import PlatformNotices
 from payonce.gateways.adyen_gateway import adyen_from_options
 from payonce.gateways.adyen_notices import AdyenNoticeReader
@@ -81,10 +81,9 @@ class AdyenVendor(Vendor):
         return adyen_from_options(GATEWAY, options, {"adyen_api_key": API_KEY}, book, clock)
 
     def count(self, instruction: Instruction) -> int:
-        """See ``Vendor``. A payment that waits is no operation yet, and counts all the same. A set-up is a payment."""
+        """See ``Vendor``. A payment that waits is no operation yet, and counts all the same."""
         reference = instruction.gateway_reference
-        kind = OperationKind.PAYMENT if instruction.kind is OperationKind.SETUP else instruction.kind
-        rows = self._handle.books(kind=kind.value, reference=reference)
+        rows = self._handle.books(kind=instruction.kind.value, reference=reference)
         return sum(row["status"] not in _FAILED for row in rows)
 
     def token(self, token: Token) -> str:

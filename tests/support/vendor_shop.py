@@ -210,7 +210,7 @@ class AdyenShop(VendorShop):
 
     def made(self, setup_id: str) -> int:
         """See ``VendorShop``."""
-        rows = self.handle.books(kind="payment", reference=f"{setup_id}-1")
+        rows = self.handle.books(kind="setup", reference=f"{setup_id}-1")
         assert all(row["amount_minor"] == 0 for row in rows)
         return sum(row["status"] != "failed" for row in rows)
 

@@ -154,6 +154,64 @@ def test_a_forged_event_about_a_token_ends_nothing(adyen: AdyenShop) -> None:
     assert (adyen.method(other)["status"], adyen.method(method_id)["status"]) == ("active", "active")
 
 
+@pytest.fixture
+def configured(adyen: AdyenShop) -> Iterator[AdyenShop]:
+    """A fake whose settings are put back."""
+    yield adyen
+    adyen.handle.configure(token_in_answer=True, token_delay_ms=0, tokens_fail=False, recurring_contract=False)
+
+
+def test_a_token_that_the_answer_lacks_is_found_in_the_shoppers_list(configured: AdyenShop) -> None:
+    """https://github.com/adyen-examples/adyen-node-online-payments/issues/127: the token may take a bit longer."""
+    configured.handle.configure(token_in_answer=False)
+    method_id = configured.saved()
+    assert configured.charge(method_id)["status"] == "captured"
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_set_up_waits_for_its_token(configured: AdyenShop, named: bool) -> None:
+    """Fails when a method is said to be saved that Adyen can't charge yet, or revoked because it is not there yet."""
+    configured.handle.configure(token_in_answer=named, token_delay_ms=3_600_000, recurring_contract=True)
+    setup = configured.set_up()
+    assert (setup["http"], setup["status"]) == (201, "processing")
+    configured.deliver()
+    configured.pass_time()
+    assert configured.setup(setup["id"])["status"] == "processing"
+    configured.handle.advance(3_601)
+    configured.deliver()  # RECURRING_CONTRACT is the hint
+    now = configured.setup(setup["id"])
+    assert now["status"] == "succeeded"
+    assert configured.charge(now["saved_payment_method"])["status"] == "captured"
+
+
+def test_an_authorisation_that_stores_nothing_is_no_set_up(configured: AdyenShop) -> None:
+    """https://github.com/Adyen/adyen-openapi/blob/main/json/Webhooks-v1.json, RECURRING_CONTRACT with success false."""
+    configured.handle.configure(tokens_fail=True, recurring_contract=True)
+    setup = configured.set_up()
+    assert setup["status"] == "processing"
+    configured.deliver()
+    assert configured.setup(setup["id"])["status"] == "declined"
+    assert configured.stored() == []
+
+
+def test_an_event_that_comes_before_the_answer_changes_nothing(configured: AdyenShop) -> None:
+    with configured.handle.misbehaving("events_before_answer", times=1):
+        setup = configured.set_up()
+    configured.deliver()
+    configured.deliver()
+    assert (setup["status"], configured.made(setup["id"])) == ("succeeded", 1)
+    configured.replays()
+
+
+def test_a_token_that_is_gone_charges_nothing_and_says_why(adyen: AdyenShop) -> None:
+    """800 and 803, before the event has told of it: https://help.adyen.com/knowledge/ecommerce-integrations/error-codes."""
+    method_id = adyen.saved()
+    [stored] = adyen.stored()
+    adyen.handle.act("disable_token", id=stored)
+    refused = adyen.charge(method_id)
+    assert (refused["http"], refused["code"]) == (402, "mandate_revoked")
+
+
 def test_a_mandate_that_was_ended_elsewhere_charges_nothing(mollie: MollieShop) -> None:
     """Mollie has no event about a mandate: the charge is refused there, and says why."""
     method_id = mollie.saved()
@@ -167,7 +225,6 @@ def test_a_mandate_that_was_ended_elsewhere_charges_nothing(mollie: MollieShop) 
 @pytest.mark.parametrize(
     ("kind", "method_type", "method"),
     [
-        ("adyen", "bank_debit", "stored:8415"),
         ("adyen", "wallet", "mbway"),
         ("mollie", "bank_debit", "ideal"),
         ("mollie", "bank_debit", "mdt_1"),

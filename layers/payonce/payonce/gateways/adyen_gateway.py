@@ -24,6 +24,7 @@ from payonce.domain.gateway import (
     NeverSent,
     NotFound,
     OperationKind,
+    Payer,
     ResultRefused,
     Succeeded,
     Unknown,
@@ -34,6 +35,7 @@ from payonce.gateways.adyen_errors import (
     error_code_of,
     is_success,
     is_transient,
+    is_without_token,
     outcome_of_failure,
 )
 from payonce.gateways.adyen_http import MAX_ANSWER_BYTES, Place, exchange_by_library
@@ -42,6 +44,7 @@ from payonce.gateways.adyen_requests import Account, execute, refusal_before, su
 from payonce.gateways.adyen_setups import ShopperMethods
 from payonce.gateways.adyen_tokens import SETUP_METHODS
 from payonce.gateways.deadline_exchange import DeadlineExchange
+from payonce.gateways.declines import MANDATE_REVOKED, declined
 from payonce.gateways.json_answers import document_of
 from payonce.gateways.method_types import METHOD_TYPES
 
@@ -116,6 +119,8 @@ class AdyenGateway:
         if isinstance(exchanged, Answered) and is_success(exchanged):
             answer = read_answer(instruction, document_of(exchanged.body))
             return self._methods(instruction, deadline).with_token(answer)
+        if instruction.payer is Payer.ABSENT and is_without_token(exchanged):
+            return declined(MANDATE_REVOKED)
         return outcome_of_failure(exchanged, gateway=self._name, reference=instruction.gateway_reference)
 
     def find(self, instruction: Instruction, deadline: Deadline) -> LookupOutcome:
@@ -127,7 +132,7 @@ class AdyenGateway:
         except StoreUnavailable:
             return Unknown("the kept notifications could not be read")
         found = found_among(instruction, outcomes, gateway=self._name)
-        return self._methods(instruction, deadline).with_token(found)
+        return self._methods(instruction, deadline).with_token(found, answered=False)
 
     def withdraw(self, instruction: Instruction, waiting: AwaitsPayer, deadline: Deadline) -> WithdrawOutcome:
         """See ``Gateway``. Adyen offers no way to withdraw what waits: it is over when a notification says so.

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from payonce.domain.gateway import AwaitsPayer, NotFound, OperationKind, Pending, Succeeded, Unknown
 from payonce.gateways.adyen_tokens import executed as at_gateway
-from payonce.gateways.declines import declined
+from payonce.gateways.declines import DECLINED, declined
 from payonce.observability import get_logger
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ def found_among(instruction: Instruction, outcomes: Sequence[NoticeOutcome], *, 
         return Unknown("a notification is for another operation")
     executed = [outcome for outcome in told if outcome.executed]
     refused = [outcome for outcome in told if not outcome.executed]
+    if instruction.kind is OperationKind.SETUP and any(outcome.undone for outcome in told):
+        return declined(DECLINED)  # it was authorised, and nothing could be stored
     if instruction.kind in AUTHORISED:
         ids = list(dict.fromkeys(outcome.gateway_operation_id for outcome in executed))
         if len(ids) > 1:

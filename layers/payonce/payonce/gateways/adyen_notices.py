@@ -70,6 +70,7 @@ _ENDS: Mapping[str, tuple[OperationKind, str]] = MappingProxyType(
         "REFUNDED_REVERSED": (OperationKind.REFUND, REFUND_FAILED),
     }
 )
+CONTRACT = "RECURRING_CONTRACT"  # tells whether an authorised payment's method was stored
 _AUTHORISED = frozenset({OperationKind.PAYMENT, OperationKind.SETUP})
 _UNDONE = frozenset({CAPTURE_FAILED, REFUND_FAILED})
 # The reason is not signed: it chooses between words for a refusal that is.
@@ -185,16 +186,17 @@ def _notice(item: Mapping[str, Any], now_ms: int) -> Notice:
 
 def _outcome(item: Mapping[str, Any]) -> NoticeOutcome | None:
     """Return what became of the operation that the item is about; ``None`` if it tells of none's end."""
-    kind, undone = _ENDS.get(item["eventCode"], (None, ""))
-    if kind is OperationKind.PAYMENT and (operation_of(item.get("merchantReference")) or "").startswith(
-        f"{SETUP_PREFIX}_"
-    ):
-        kind = OperationKind.SETUP  # an authorisation of nothing
-    amount = item["amount"]
+    event, amount = item["eventCode"], item["amount"]
+    kind, undone = _ENDS.get(event, (None, ""))
+    success = item["success"] == "true"
+    if (operation_of(item.get("merchantReference")) or "").startswith(f"{SETUP_PREFIX}_"):
+        if event == CONTRACT and not success:
+            kind, undone, success = OperationKind.SETUP, DECLINED, True  # what was authorised could not be stored
+        elif kind is OperationKind.PAYMENT:
+            kind = OperationKind.SETUP  # an authorisation of nothing
     amount_minor = amount_from_adyen(amount["value"], amount["currency"])
     if kind is None or amount_minor is None or name_of(item["pspReference"]) is None:
         return None
-    success = item["success"] == "true"
     if undone and not success:
         return None  # the failure itself has failed: whatever that means, it is no end
     code = undone or _FAILED[kind]
@@ -208,7 +210,7 @@ def _outcome(item: Mapping[str, Any]) -> NoticeOutcome | None:
         amount_minor=amount_minor,
         currency=amount["currency"],
         code="" if executed else code,
-        undone=undone in _UNDONE,
+        undone=undone in _UNDONE or event == CONTRACT,
     )
 
 

@@ -63,7 +63,8 @@ def refusal_before(instruction: Instruction, account: Account) -> tuple[str, str
     method = f"{kind}:{instruction.payment_method}"
     if instruction.kind is OperationKind.SETUP and re.fullmatch(SETUP_METHODS, method) is None:
         return REJECTED, "This gateway has no authorisation of nothing for such a payment method."
-    if kind is PaymentMethodType.BANK_DEBIT and currency not in DEBITS:
+    debits = {"EUR"} if instruction.kind is OperationKind.SETUP else DEBITS
+    if kind is PaymentMethodType.BANK_DEBIT and currency not in debits:
         return CURRENCY_NOT_SUPPORTED, f"Debits in {currency} are not supported by this gateway."
     if kind in STORED_TYPES and instruction.customer is None:
         return REJECTED, "At this gateway the payment_method of a card or debit is a customer's: customer is missing."

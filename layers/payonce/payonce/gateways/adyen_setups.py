@@ -3,7 +3,7 @@
 ::
 
     set-up       POST /payments of 0, with storePaymentMethod: authorised, refused, or waiting for the payer
-    its token    in the answer; else, after a notification, of GET /storedPaymentMethods
+    its token    named by the answer, and there once GET /storedPaymentMethods lists it
     revocation   DELETE /storedPaymentMethods/{id}: "the token can no longer be used with payment requests"
     revoked?     the shopper's list has it no more, whoever has removed it
 
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from payonce.domain.exchange import Answered
-from payonce.domain.gateway import MethodSaved, NotAllowed, NotFound, OperationKind, Succeeded, Unknown
+from payonce.domain.gateway import MethodSaved, NotAllowed, NotFound, OperationKind, Pending, Succeeded, Unknown
 from payonce.gateways.adyen_errors import outcome_of_failure
 from payonce.gateways.adyen_tokens import stored_id_of, token_of
 from payonce.gateways.json_answers import document_of
@@ -42,25 +42,34 @@ class ShopperMethods:
     ask: Callable[[Callable[[Apis], object]], Exchange]
     gateway: str
 
-    def with_token[Outcome](self, outcome: Outcome) -> Outcome | MethodSaved | Unknown:
-        """Return ``outcome``, with the token for a set-up that is authorised and names none so far.
+    def with_token[Outcome](
+        self, outcome: Outcome, *, answered: bool = True
+    ) -> Outcome | MethodSaved | Pending | Unknown:
+        """Return ``outcome``, or for a set-up that is authorised what it has saved, once the shopper has it.
 
-        It is the token that this very authorisation has made ("firstPspReference"), or the stored method that was
-        verified, while the shopper still has it. An ``Unknown`` can be repeated: the same key names the token again.
+        A token may come later than its authorisation, and can't be charged before ("Contract not found"). It is the one
+        that the answer names, that this very authorisation has made ("firstPspReference"), or the stored method that
+        was verified. ``answered``: the gateway's answer was read. Else an ``Unknown`` can be repeated, because the same
+        key is answered with the token again.
         """
-        instruction = self.instruction
-        named = isinstance(outcome, MethodSaved)
-        if instruction.kind is not OperationKind.SETUP or named or not isinstance(outcome, Succeeded):
+        if self.instruction.kind is not OperationKind.SETUP or not isinstance(outcome, Succeeded):
             return outcome
-        rows, charge_id = self._rows(), outcome.gateway_charge_id
+        named = outcome if isinstance(outcome, MethodSaved) else None
+        charge_id, rows = outcome.gateway_charge_id, self._rows()
         if isinstance(rows, Unknown):
-            return Unknown(rows.reason, repeatable=True)
-        made = [row["id"] for row in rows if row.get("firstPspReference") == charge_id]
-        verified = [row["id"] for row in rows if row["id"] == stored_id_of(instruction)]
-        tokens = [token for token in map(token_of, made or verified) if token is not None]
-        if len(tokens) != 1:
-            return Unknown("it is authorised, and the gateway lists nothing that it has stored", repeatable=True)
-        return MethodSaved(charge_id, charge_id, tokens[0])
+            # A key without the role for it: the answer has to do.
+            if named is not None and isinstance(rows, NotAllowed):
+                return outcome
+            reason = rows.reason
+        else:
+            reason = "it is authorised, and the shopper's list lacks what it stores"
+            made = [token_of(row["id"]) for row in rows if row.get("firstPspReference") == charge_id]
+            given = token_of(stored_id_of(self.instruction))
+            listed = {token_of(row["id"]) for row in rows}
+            for token in [named.token] if named is not None else [*made, given]:
+                if token is not None and token in listed:
+                    return MethodSaved(charge_id, charge_id, token)
+        return Pending(charge_id, reason) if answered else Unknown(reason, repeatable=True)
 
     def revoke(self) -> SubmitOutcome:
         """Remove the stored method. It needs no key: what was removed can't be removed again."""

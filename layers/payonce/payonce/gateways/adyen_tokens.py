@@ -8,8 +8,9 @@ A token is made by an authorised payment, or by an authorisation of nothing, wit
 
     card          the given ``storedPaymentMethodId``, verified and agreed to for later; Adyen may name another
     wallet        PayPal alone: every other wallet needs data of the payer's device, which payonce does not carry
-    bank debit    no authorisation of nothing: "minimum value of EUR 0.01",
-                  https://docs.adyen.com/payment-methods/sepa-direct-debit/ios-drop-in
+    bank debit    SEPA alone: "technically possible", and nothing is sent to the bank:
+                  https://help.adyen.com/en_SG/knowledge/payment-methods/sepa-direct-debit/
+                  is-zero-value-authorization-supported-by-sepa-direct-debit
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ STORED_PREFIX = "stored:"  # of ids that begin with a digit, which no payment_me
 STORED_TYPES = frozenset({PaymentMethodType.CARD, PaymentMethodType.BANK_DEBIT})
 PAYPAL = "paypal"
 # Which methods have an authorisation of nothing: https://www.adyen.help/hc/en-us/articles/360017228220.
-SETUP_METHODS = f"{PaymentMethodType.CARD}:.+|{PaymentMethodType.WALLET}:{PAYPAL}"
+SETUP_METHODS = f"({PaymentMethodType.CARD}|{PaymentMethodType.BANK_DEBIT}):.+|{PaymentMethodType.WALLET}:{PAYPAL}"
 _STORED_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)  # "maxLength": 64, of StoredPaymentMethodDetails
 _NAMED, _NAMED_BEFORE = "tokenization.storedPaymentMethodId", "recurring.recurringDetailReference"
 _SHOPPERS = ("tokenization.shopperReference", "recurring.shopperReference")

@@ -13,6 +13,7 @@ ALREADY_REFUNDED = "already_refunded"
 AUTHORIZATION_RELEASED = "authorization_released"
 CAPTURE_FAILED = "capture_failed"
 CURRENCY_NOT_SUPPORTED = "currency_not_supported"
+MANDATE_REVOKED = "mandate_revoked"
 REFUND_FAILED = "refund_failed"
 REJECTED = "rejected_by_gateway"
 VOID_FAILED = "void_failed"
@@ -29,6 +30,7 @@ MESSAGES = MappingProxyType(
         AUTHORIZATION_RELEASED: "The authorization was released; nothing can be captured any more.",
         CANCELED: "The payment was canceled at the gateway.",
         CAPTURE_FAILED: "The capture failed; nothing was captured by it.",
+        MANDATE_REVOKED: "The payer's agreement to be charged later has ended at the gateway.",
         PAYMENT_EXPIRED: "The payer did not pay in time.",
         REFUND_FAILED: "The refund failed; the money was not given back.",
         VOID_FAILED: "The authorization could not be released.",

@@ -31,6 +31,7 @@ from payonce.gateways.declines import (
     CAPTURE_FAILED,
     CURRENCY_NOT_SUPPORTED,
     DECLINED,
+    MANDATE_REVOKED,
     REFUND_FAILED,
     REJECTED,
     declined,
@@ -62,7 +63,6 @@ DECLINE_CODES: Mapping[object, str] = MappingProxyType(
 )
 DUPLICATE_REFUND = "A duplicate refund has been detected"
 NO_MANDATE = "No suitable mandates found for customer"
-MANDATE_REVOKED = "mandate_revoked"
 PAID = frozenset({OperationKind.PAYMENT, OperationKind.SETUP})  # what is a payment at Mollie
 _RESOURCES = {
     OperationKind.PAYMENT: "payment",
