@@ -1,0 +1,53 @@
+"""How the fake Mollie's API shows payments and amounts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from local.mollie.links import API, link
+
+if TYPE_CHECKING:
+    from local.mollie.books import MollieBooks
+
+type Row = dict[str, Any]
+
+CHECKOUT = "https://www.mollie.com/checkout/select-method/"
+NO_CENTS = frozenset({"ISK", "JPY"})
+
+
+def no_cents(currency: str) -> bool:
+    """Return whether the currency has no decimal places at Mollie."""
+    return currency in NO_CENTS
+
+
+def as_amount(minor: int, currency: str) -> Row:
+    """Return the amount object."""
+    value = str(minor) if no_cents(currency) else f"{minor // 100}.{minor % 100:02}"
+    return {"currency": currency, "value": value}
+
+
+def payment_shown(books: MollieBooks, row: Row, found: Row, embed: str) -> Row:
+    """Return a payment as the API shows it. ``found`` is what is shown of its row as it is."""
+    currency, captured = row["currency"], books.captured(row)
+    links: Row = {"self": link(f"{API}/payments/{row['id']}")}
+    if row["status"] == "open":
+        links["checkout"] = link(CHECKOUT + row["id"], "text/html")
+    if row.get("customerId"):
+        links["customer"] = link(f"{API}/customers/{row['customerId']}")
+    if row.get("mandateId"):
+        links["mandate"] = link(f"{API}/customers/{row['customerId']}/mandates/{row['mandateId']}")
+    if row.get("captureMode") == "manual":
+        found["amountCaptured"] = as_amount(captured, currency)
+    if captured:
+        found["amountRefunded"] = as_amount(books.refunded(row), currency)
+        found["amountRemaining"] = as_amount(captured - books.refunded(row), currency)
+    if row["chargebacks"]:
+        back = sum(_minor(one) for one in row["chargebacks"] if not one["reversedAt"])
+        found["amountChargedBack"] = as_amount(back, currency)
+    if "chargebacks" in embed.split(","):
+        found["_embedded"] = {"chargebacks": row["chargebacks"]}
+    return found | {"_links": links, "isCancelable": row["status"] == "open" and books.can_cancel}
+
+
+def _minor(one: Row) -> int:
+    return int(one["amount"]["value"].replace(".", ""))
