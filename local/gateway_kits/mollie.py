@@ -45,11 +45,10 @@ _numbers = itertools.count(1)
 class MollieVendor(Vendor):
     """``Vendor`` for Mollie. Every card payment waits for its payer."""
 
-    customer = "cst_fake"  # a mandate is its customer's
-
     def __init__(self, url: str, api: MollieApi) -> None:
         self.url = url
         self.api = api
+        self.customer = str(api.books.customers.create({})["id"])  # a mandate is its customer's
 
     def make_adapter(self, url: str, clock: Clock) -> Gateway:
         """See ``Vendor``."""

@@ -62,7 +62,7 @@ class VendorShop:
     card = wallet = ""
 
     def __post_init__(self) -> None:
-        self.customer = f"cst_{next(_numbers):04d}"
+        self.customer = self.new_customer()
         configured = [{"name": "bank", "kind": self.kind, "url": self.proxy.url, "merchant_account": MERCHANT_ACCOUNT}]
         self.database = MemoryDatabase()
         self.application = NoticeApplication(
@@ -74,6 +74,10 @@ class VendorShop:
         self.application.notice_queue = MemoryQueue()  # type: ignore[misc]
         secrets = {"bank_events_secret": HMAC_KEY if self.kind == "adyen" else MOLLIE_SECRET}
         self.application.read_event_secrets = lambda: secrets  # type: ignore[method-assign]
+
+    def new_customer(self) -> str:
+        """Return a customer that nobody else has."""
+        return f"shopper-{next(_numbers):04d}"
 
     def adapter(self) -> Any:
         """Return the adapter, behind the proxy."""
@@ -245,6 +249,10 @@ class MollieShop(VendorShop):
 
     kind = "mollie"
     card, wallet = "creditcard", "paypal"
+
+    def new_customer(self) -> str:
+        """See ``VendorShop``."""
+        return str(self.api.books.customers.create({"name": "Ada Lovelace"})["id"])
 
     def adapter(self) -> Any:
         """See ``VendorShop``."""

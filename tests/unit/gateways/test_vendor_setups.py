@@ -362,7 +362,8 @@ def test_another_customers_payment_is_no_set_up_of_this_one(changed: dict[str, A
         (answer(200, MANDATE | {"customerId": "cst_another"}), Unknown),
         (answer(200, MANDATE | {"method": "directdebit"}), Unknown),
         (answer(200, MANDATE | {"id": "mdt_2"}), Unknown),
-        (mollie_error(404), Unknown),
+        (mollie_error(410), Declined),
+        (mollie_error(500), Unknown),
         (Lost("gone"), Unknown),
     ],
 )
@@ -384,7 +385,7 @@ def test_a_payment_is_executed_whatever_its_mandate_is() -> None:
 
 
 ENDED = replace(SETUP, kind=OperationKind.REVOCATION, payment_method="mdt_1", gateway_charge_id="mdt_1")
-PAGE = {"_embedded": {"mandates": []}, "_links": {"next": None}}
+KNOWN = answer(200, {"resource": "customer", "id": CUSTOMER})
 
 
 @pytest.mark.parametrize(
@@ -394,9 +395,14 @@ PAGE = {"_embedded": {"mandates": []}, "_links": {"next": None}}
         ([answer(200, MANDATE | {"status": "pending"})], NotFound),
         ([answer(200, MANDATE | {"status": "invalid"})], Succeeded),
         ([answer(200, MANDATE | {"customerId": "cst_another", "status": "invalid"})], Unknown),
-        ([mollie_error(404), answer(200, PAGE)], Succeeded),
-        ([mollie_error(404), answer(200, PAGE | {"_embedded": {"mandates": [MANDATE]}})], NotFound),
+        ([mollie_error(410)], Succeeded),
+        ([mollie_error(404), KNOWN], Succeeded),
+        ([mollie_error(404), mollie_error(410)], Succeeded),  # the customer was deleted, and all mandates with it
         ([mollie_error(404), mollie_error(404)], Unknown),  # another account's key finds neither
+        ([mollie_error(404), answer(200, {"id": "cst_another"})], Unknown),
+        ([mollie_error(404), Lost("gone")], Unknown),
+        ([mollie_error(404), mollie_error(403)], NotAllowed),
+        ([answer(410, "a proxy's page")], Unknown),
         ([answer(404, "a proxy's page")], Unknown),
         ([mollie_error(401)], NotAllowed),
         ([mollie_error(503)], Unknown),
@@ -411,8 +417,10 @@ def test_a_mandate_has_ended_if_its_customer_lacks_it(answers: list[Exchange], e
     ("answers", "expected"),
     [
         ([answer(204)], Succeeded),
-        ([mollie_error(404), mollie_error(404), answer(200, PAGE)], Succeeded),
+        ([mollie_error(404), mollie_error(404), KNOWN], Succeeded),
+        ([mollie_error(410), mollie_error(410)], Succeeded),
         ([mollie_error(404), mollie_error(404), mollie_error(404)], Unknown),
+        ([mollie_error(404), answer(200, MANDATE)], Unknown),
         ([mollie_error(422)], Declined),
         ([mollie_error(401)], NeverSent),
         ([mollie_error(503)], Unknown),

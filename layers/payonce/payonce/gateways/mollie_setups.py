@@ -6,7 +6,7 @@
                  € 0,-", https://help.mollie.com/hc/en-us/articles/214072489. It is saved once its mandate is valid
     revocation   DELETE /customers/{id}/mandates/{id}: "You will no longer be able to charge the customer's bank account
                  or card with this mandate", https://docs.mollie.com/reference/revoke-mandate
-    revoked?     the mandate is invalid, or the customer's list has it no more, whoever has ended it
+    revoked?     the mandate is invalid, or its customer has it no more, whoever has ended it
 
 Mollie posts no event about a mandate (the webhook-event-types of its OpenAPI document), so that one that was ended in
 its dashboard is noticed when it is charged.
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from payonce.domain.gateway import Instruction, SubmitOutcome
-    from payonce.gateways.mollie_http import MollieHttp, Row
+    from payonce.gateways.mollie_http import MollieHttp
     from payonce.ports import Deadline
 
 # "creditcard" leads the payer to Mollie's page, a token is of Mollie's components. No bank account can be the first:
@@ -53,6 +53,8 @@ MANDATE_METHODS: Mapping[PaymentMethodType, str] = MappingProxyType(
     }
 )
 VALID, WAITS, ENDED = "valid", "pending", "invalid"
+GONE = 410
+_ABSENT = frozenset({404, GONE})
 
 
 def with_mandate[Outcome](
@@ -65,10 +67,8 @@ def with_mandate[Outcome](
     if not isinstance(outcome, Succeeded) or not _keeps(instruction):
         return outcome
     plain = Succeeded(outcome.gateway_charge_id, outcome.gateway_operation_id)
-    row = None
-    if isinstance(outcome, MethodSaved):
-        row = http.read(_path(instruction.customer, outcome.token), deadline)
-    status = None if row is None or not isinstance(outcome, MethodSaved) else _status(row, instruction, outcome.token)
+    token = outcome.token if isinstance(outcome, MethodSaved) else None
+    status = None if token is None else _status(http, instruction, token, deadline)
     if status == VALID:
         return outcome
     if instruction.kind is OperationKind.PAYMENT:
@@ -89,7 +89,7 @@ def revoke(http: MollieHttp, instruction: Instruction, deadline: Deadline) -> Su
         return Unknown(answer.reason, repeatable=True)
     if answer.status == 204:
         return _revoked(instruction)
-    if answer.status == 404 and is_error(answer):
+    if answer.status in _ABSENT and is_error(answer):
         found = find_revocation(http, instruction, deadline)
         return found if isinstance(found, Succeeded) else Unknown("the mandate could not be ended", repeatable=True)
     outcome = refused(answer, instruction)
@@ -97,35 +97,40 @@ def revoke(http: MollieHttp, instruction: Instruction, deadline: Deadline) -> Su
 
 
 def find_revocation(http: MollieHttp, instruction: Instruction, deadline: Deadline) -> Succeeded | NotFound | Unknown:
-    """Return whether the mandate can be charged no more, whoever has caused that.
+    """Return whether the mandate can be charged no more, whoever has caused that."""
+    status = _status(http, instruction, instruction.payment_method, deadline)
+    if isinstance(status, Unknown):
+        return status
+    return _revoked(instruction) if status == ENDED else NotFound()
 
-    That it is not found proves it only where the customer's own mandates are listed: a key of another account would
-    not find it, either.
+
+def _status(http: MollieHttp, instruction: Instruction, token: str, deadline: Deadline) -> str | Unknown:
+    """Return the status of the customer's mandate; ``ENDED`` also for one that is gone.
+
+    410 is what is left of "an object, which has previously been deleted" (https://docs.mollie.com/overview/handling-errors).
+    404 proves it only where the customer is known, or has been: a key of another account finds neither.
     """
-    token = instruction.payment_method
     answer = http.send("GET", _path(instruction.customer, token), deadline)
     if not isinstance(answer, Answered):
         return Unknown(answer.reason)
     if answer.status == 200:
-        status = _status(document_of(answer.body), instruction, token)
-        if status == ENDED:
-            return _revoked(instruction)
-        return NotFound() if status in {VALID, WAITS} else Unknown("the answer is for another mandate")
-    if answer.status != 404 or not is_error(answer):
-        return (NotAllowed if answer.status in {401, 403} else Unknown)(f"HTTP {answer.status}")
-    for rows in http.pages(f"/customers/{part(instruction.customer)}/mandates", "mandates", deadline):
-        if rows is None:
-            return Unknown("the customer's mandates could not be listed")
-        if any(row.get("id") == token for row in rows):
-            return NotFound()
-    return _revoked(instruction)
-
-
-def _status(row: Row, instruction: Instruction, token: str) -> object:
-    """Return the status of a mandate that is this customer's, of this id and method; ``None`` for any other."""
-    named = {"resource": "mandate", "id": token, "customerId": instruction.customer}
-    named["method"] = MANDATE_METHODS.get(instruction.payment_method_type)
-    return row.get("status") if all(row.get(name) == expected for name, expected in named.items()) else None
+        row = document_of(answer.body)
+        method = MANDATE_METHODS.get(instruction.payment_method_type)
+        named = {"resource": "mandate", "id": token, "customerId": instruction.customer, "method": method}
+        ours = all(row.get(name) == expected for name, expected in named.items())
+        status = row.get("status")
+        known = ours and isinstance(status, str) and status in {VALID, WAITS, ENDED}
+        return str(status) if known else Unknown("the answer is for another mandate")
+    if answer.status == 404 and is_error(answer):
+        answer = http.send("GET", f"/customers/{part(instruction.customer)}", deadline)
+        if isinstance(answer, Answered) and answer.status == 200:
+            theirs = document_of(answer.body).get("id") == instruction.customer
+            return ENDED if theirs else Unknown("the answer is for another customer")
+        if not isinstance(answer, Answered):
+            return Unknown(answer.reason)
+    if answer.status == GONE and is_error(answer):
+        return ENDED  # also with the customer
+    return (NotAllowed if answer.status in {401, 403} else Unknown)(f"HTTP {answer.status}")
 
 
 def _keeps(instruction: Instruction) -> bool:
