@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import PayonceError
 from payonce.domain.gateway import OperationKind, Succeeded
+from payonce.domain.setup import method_id_of
 from payonce.entrypoints.http import serve
 from payonce.entrypoints.routes import ROUTES
 from payonce.idempotency.keys import record_id
@@ -20,6 +21,7 @@ from payonce.reconciliation.taxonomy import BreakClass
 from simulation.facts import Answered
 from simulation.goals import Goal
 from simulation.held import GENUINE
+from simulation.setup_plan import SETUP_KINDS
 from simulation.workers import Workers
 
 if TYPE_CHECKING:
@@ -41,6 +43,11 @@ OPERATIONS = {
     "stranger": "get_payment",
     "surplus": "correct_break",
     "dashboard": "dashboard",
+    "setup": "create_setup",
+    "setup_confirm": "confirm_setup",
+    "setup_cancel": "cancel_setup",
+    "charge": "create_payment",
+    "revoke": "revoke_payment_method",
 }
 
 
@@ -80,7 +87,7 @@ class Cast(Workers):
         self._start(name, call, REQUEST_SECONDS, attempt)
 
     def payment_id(self, operation: Operation) -> str | None:
-        """Return the payment that an operation is about, once its merchant can know it."""
+        """Return the payment or set-up that an operation is about, once its merchant can know it."""
         created = self.world.facts.operations.get(operation.of)
         if created is None:
             return None
@@ -126,6 +133,7 @@ class Cast(Workers):
             ("key-in-progress", Goal.KEY_IN_PROGRESS),
             ("key-expired", Goal.KEY_EXPIRED),
             ("amount-exceeds-available", Goal.RESERVATION_REFUSED),
+            ("setup-state", Goal.CHARGE_MET_REVOCATION),
         ):
             reached[goal] += kind == slug
         reached[Goal.PAYER_FASTER] += document.get("code") == PAYER_WAS_FASTER
@@ -219,15 +227,26 @@ def _event(operation: Operation, attempt: Attempt, payment_id: str | None) -> di
             body |= {"return_url": "https://shop.example/back"}
     elif operation.kind == "stranger":
         body = None
-    elif operation.kind == "confirm":
+    elif operation.kind == "setup":
+        body = {"customer": f"customer-of-{operation.merchant}", "payment_method": f"pm_{operation.name}"}
+        body |= {"currency": operation.currency, "return_url": "https://shop.example/back"}
+        body |= {"reference": "another"} if attempt.altered else {}
+    elif operation.kind == "charge":
+        body = {"amount_minor": operation.amount_minor + altered, "currency": operation.currency}
+        body |= {"payment_method": method_id_of(str(payment_id)), "off_session": True}
+    elif operation.kind in {"confirm", "setup_confirm"}:
         body = {"payment_result": "forged" if attempt.altered else GENUINE}
     else:
-        body = {} if operation.kind == "cancel" else {"amount_minor": operation.amount_minor + altered}
+        body = (
+            {}
+            if operation.kind in {"cancel", "setup_cancel", "revoke"}
+            else {"amount_minor": operation.amount_minor + altered}
+        )
     headers = {"X-Idempotency-Key": operation.key, "Prefer": f"wait={attempt.wait_seconds}"}
     return {
         "headers": headers,
         "multiValueHeaders": {name: [value] for name, value in headers.items()},
-        "pathParameters": {"payment_id": payment_id} if payment_id else None,
+        "pathParameters": _path(operation, payment_id),
         "multiValueQueryStringParameters": None,
         "body": None if body is None else json.dumps(body),
         "isBase64Encoded": False,
@@ -241,6 +260,14 @@ def _event(operation: Operation, attempt: Attempt, payment_id: str | None) -> di
             },
         },
     }
+
+
+def _path(operation: Operation, identity: str | None) -> dict[str, str] | None:
+    if identity is None or operation.kind == "charge":
+        return None
+    if operation.kind == "revoke":
+        return {"payment_method_id": method_id_of(identity)}
+    return {"setup_id" if operation.kind in SETUP_KINDS else "payment_id": identity}
 
 
 def _is_charge_of(booking: Booking, payment_id: str) -> bool:

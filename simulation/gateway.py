@@ -13,6 +13,7 @@ from payonce.domain.gateway import (
     LookupOutcome,
     NeverSent,
     NotFound,
+    OperationKind,
     Pending,
     SubmitOutcome,
     Succeeded,
@@ -106,6 +107,9 @@ class SimulatedGateway(HoldingBooks):
         self.asked.add((self._scheduler.alive().name, reference))
 
         def look() -> LookupOutcome:
+            if instruction.kind is OperationKind.REVOCATION:
+                revoked = instruction.payment_method in self.revoked
+                return self.ended(instruction) if revoked else NotFound()
             now_us = self._scheduler.now_us
             found = [self.now(booking) for booking in self.booked(reference) if booking.visible_at_us <= now_us]
             succeeded = [outcome for outcome in found if isinstance(outcome, Succeeded)]

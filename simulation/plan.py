@@ -14,6 +14,7 @@ from simulation.faults import draw_profile
 from simulation.gateway_books import KINDS
 from simulation.held import Hold
 from simulation.scheduler import Host
+from simulation.setup_plan import draw_setups
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,10 +91,11 @@ class Plan:
 def draw_plan(seed: int) -> Plan:
     """Return the plan of a seed."""
     chance = Random(f"plan/{seed}")
-    drawing = _Drawing(chance, chance.choice(list(SKEWS)), chance.choice((0.0, 0.5, 1.0)), chance.random() < HOLDING)
+    drawing = Drawing(chance, chance.choice(list(SKEWS)), chance.choice((0.0, 0.5, 1.0)), chance.random() < HOLDING)
     operations = [drawing.create(number) for number in range(1, chance.choice((1, 2, 2, 3)) + 1)]
     for created in list(operations):
         operations += drawing.follow_ups(created)
+    operations += draw_setups(seed, drawing)
     faults_seconds = chance.choice(FAULTS_SECONDS)
     profile: Profile = draw_profile(chance, long=faults_seconds > min(FAULTS_SECONDS))
     # Where "not found" is never final, a doubt of more than an hour stays one, as it should: nothing would settle.
@@ -114,7 +116,9 @@ def draw_plan(seed: int) -> Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class _Drawing:
+class Drawing:
+    """Draws the operations of a run."""
+
     chance: Random
     skews: str
     containers: float
@@ -138,10 +142,10 @@ class _Drawing:
             currency=chance.choice(CURRENCIES),
             manual=chance.random() < 0.4,
             attempts=self._attempts(chance.randint(0, 5_000)),
-            hold=self._hold() if self.holding and chance.random() < HELD else None,
+            hold=self.hold() if self.holding and chance.random() < HELD else None,
         )
 
-    def _hold(self) -> Hold:
+    def hold(self) -> Hold:
         chance = self.chance
         racing = chance.random() < RACING
         expires_seconds = chance.randint(20, 2 * BUSY_SECONDS)
@@ -168,26 +172,26 @@ class _Drawing:
             kinds += ("cancel", "cancel")
             if chance.random() < CANCELED:
                 at_ms = chance.randint(6_000, 1000 * hold.expires_seconds)
-                found.append(self._of(created, "cancel", 9, created.amount_minor, at_ms))
+                found.append(self.of(created, "cancel", 9, created.amount_minor, at_ms))
         for number in range(chance.choice((0, 1, 2, 3))):
             kind = chance.choice(kinds)
             # Of two of one kind both want most of it: only one can have it.
             amount = chance.choice((created.amount_minor, created.amount_minor * 3 // 4, created.amount_minor // 4))
-            found.append(self._of(created, kind, number, amount, chance.randint(3_000, BUSY_SECONDS * 1000)))
+            found.append(self.of(created, kind, number, amount, chance.randint(3_000, BUSY_SECONDS * 1000)))
         if hold is not None and hold.flow == "confirm":
             for number in range(chance.choice((0, 1, 1, 2))):
                 at_ms = int(hold.payer_seconds * 1000) + chance.randint(-500, 9_000)
-                found.append(self._of(created, "confirm", number, 0, max(at_ms, 1_000)))
+                found.append(self.of(created, "confirm", number, 0, max(at_ms, 1_000)))
         if chance.random() < 0.3:
-            found.append(self._of(created, "surplus", 0, created.amount_minor, chance.randint(10_000, 100_000)))
+            found.append(self.of(created, "surplus", 0, created.amount_minor, chance.randint(10_000, 100_000)))
         if chance.random() < 0.25:
             amount = chance.choice((created.amount_minor, created.amount_minor // 4))
-            found.append(self._of(created, "dashboard", 0, amount, chance.randint(5_000, BUSY_SECONDS * 1000)))
+            found.append(self.of(created, "dashboard", 0, amount, chance.randint(5_000, BUSY_SECONDS * 1000)))
         if chance.random() < 0.2:
-            found.append(self._of(created, "stranger", 0, 0, chance.randint(10_000, 100_000)))
+            found.append(self.of(created, "stranger", 0, 0, chance.randint(10_000, 100_000)))
         return found
 
-    def _of(self, created: Operation, kind: str, number: int, amount_minor: int, at_ms: int) -> Operation:
+    def of(self, created: Operation, kind: str, number: int, amount_minor: int, at_ms: int) -> Operation:
         own = created.merchant
         return Operation(
             name=f"{kind}-{number}-of-{created.name}",
