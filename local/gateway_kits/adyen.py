@@ -207,8 +207,8 @@ class AdyenVendor(Vendor):
         self._handle.subscribe(f"{self._receiver.url}/adyen", **values)
 
     def end_by_hand(self, saved: MethodSaved) -> None:
-        """See ``Vendor``."""
-        self._handle.act("disable_token", id=saved.token)
+        """See ``Vendor``. Adyen's id ends the token, whatever an adapter puts before it."""
+        self._handle.act("disable_token", id=saved.token.rpartition(":")[2])
 
     def notice_reader(self, *, trusted: bool = True) -> NoticeReader:
         """See ``Vendor``."""

@@ -113,7 +113,7 @@ class MollieBooks:
         row |= {name: asked[name] for name in ("captureMode", "customerId", "mandateId", "webhookUrl") if name in asked}
         row |= {"captures": [], "refunds": [], "chargebacks": [], "releases": 0, "minor": amount, "currency": currency}
         self.payments[row["id"]] = row
-        who = str(asked.get("mandateId") or asked.get("cardToken") or "")
+        who = str(asked.get("cardToken") or asked.get("mandateId") or "")
         row["later"] = who.endswith("_later")
         row["fails"] = who.endswith(("_declined", "_debitfails")) or who in self.mandates.failing
         if method == "directdebit":

@@ -49,4 +49,4 @@ def recovered(stage: Stage, setup: Instruction, doubt: object, *, executed: bool
         return stage.submit(setup)
     if not stage.capabilities.lookup_by_reference:
         return None
-    return stage.seen(setup) if executed else stage.find(setup)
+    return stage.known(setup) if executed else stage.find(setup)
