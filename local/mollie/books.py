@@ -113,7 +113,8 @@ class MollieBooks:
         row |= {name: asked[name] for name in ("captureMode", "customerId", "mandateId", "webhookUrl") if name in asked}
         row |= {"captures": [], "refunds": [], "chargebacks": [], "releases": 0, "minor": amount, "currency": currency}
         self.payments[row["id"]] = row
-        who = str(asked.get("mandateId") or asked.get("cardToken") or "")
+        who = str(asked.get("cardToken") or asked.get("mandateId") or "")
+        row["later"] = who.endswith("_later")
         row["fails"] = who.endswith(("_declined", "_debitfails")) or who in self.mandates.failing
         if method == "directdebit":
             row |= {"status": "pending", "due": self.now() + DEBIT_SECONDS, "details": {}}
@@ -227,6 +228,6 @@ class MollieBooks:
 
     def shown(self, row: Row, embed: str = "") -> Row:
         """Return an object as the API shows it."""
-        hidden = {"captures", "refunds", "chargebacks", "releases", "minor", "currency", "due", "fails"}
+        hidden = {"captures", "refunds", "chargebacks", "releases", "minor", "currency", "due", "fails", "later"}
         found = {name: value for name, value in row.items() if name not in hidden}
         return payment_shown(self, row, found, embed) if row["resource"] == "payment" else found

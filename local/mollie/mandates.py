@@ -113,6 +113,8 @@ class Mandates:
         if row is None or row["status"] != "pending":
             return  # it was revoked before its payment was paid
         payment["mandateId"] = row["id"]
+        if payment["later"]:
+            self.failing.add(row["id"])
         self._due[row["id"]] = now + self._settings.iban_seconds.get(str(payment.get("method")), 0)
         self.settle(now)
 

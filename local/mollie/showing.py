@@ -30,6 +30,7 @@ def payment_shown(books: MollieBooks, row: Row, found: Row, embed: str) -> Row:
     """Return a payment as the API shows it. ``found`` is what is shown of its row as it is."""
     currency, captured = row["currency"], books.captured(row)
     links: Row = {"self": link(f"{API}/payments/{row['id']}")}
+    links["dashboard"] = link(f"https://my.mollie.com/dashboard/payments/{row['id']}", "text/html")
     if row["status"] == "open":
         links["checkout"] = link(CHECKOUT + row["id"], "text/html")
     if row.get("customerId"):

@@ -178,3 +178,13 @@ def test_a_first_payment_is_a_customers(client: Client) -> None:
     status, refused = client.pay("first", customerId=None)
     assert (status, refused["field"]) == (422, "customerId")
     assert client.pay("first", "multibanco")[1]["field"] == "method"
+
+
+@pytest.mark.parametrize("named", [AT_ONCE, "once_paid"])
+def test_tokens_of_cards_decide_whenever_the_mandate_is_named(client: Client, named: str) -> None:
+    """Fails when a card that is refused at once makes a mandate, or one that is refused later has none."""
+    client.books.settings.mandate_named = named
+    assert client.pay("first", cardToken="tkn_declined")[1]["status"] == "failed"
+    mandate = client.first(cardToken="tkn_later")
+    assert client.ask("GET", f"{MANDATES}/{mandate}")[1]["status"] == "valid"
+    assert client.pay("recurring", mandateId=mandate)[1]["status"] == "failed"
