@@ -72,10 +72,12 @@ NOT_TRIED = {
             "events.changed",
             "events.stale",
             "setup.withdrawn",
+            "setup.withdraw_lost",
         }
     ),
     # Mollie promises no time after which a listing is complete, needs no confirmation, and signs without a time.
     "mollie:vendor": CONFIRMATIONS
+    | (LATE_OR_TOLD - {"setup.saved_late"})
     | {
         "lookup_authoritative_after_seconds.executed",
         "lookup_authoritative_after_seconds.late",

@@ -309,13 +309,16 @@ def test_an_authorisation_of_nothing_is_told_as_a_set_up() -> None:
     [told] = read(signed_item(merchantReference="setup_01K8X3Q5ZC4T9V7W2M6N8P0R1S-1", amount=ZERO))
     assert told.outcome is not None
     assert (told.outcome.kind, told.outcome.executed) == (OperationKind.SETUP, True)
-    contract = {"merchantReference": "setup_01K8X3Q5ZC4T9V7W2M6N8P0R1S-1", "amount": ZERO, "success": "false"}
-    [failed] = read(signed_item("RECURRING_CONTRACT", **contract))
+    contract = {"merchantReference": "setup_01K8X3Q5ZC4T9V7W2M6N8P0R1S-1", "amount": ZERO, "originalReference": PSP}
+    [stored] = read(signed_item("RECURRING_CONTRACT", **contract | {"pspReference": STORED}))
+    [failed] = read(signed_item("RECURRING_CONTRACT", **contract | {"success": "false"}))
+    assert stored.outcome is not None
     assert failed.outcome is not None
-    assert (failed.outcome.kind, failed.outcome.executed, failed.outcome.undone) == (OperationKind.SETUP, False, True)
-    [stored] = read(signed_item("RECURRING_CONTRACT", **contract | {"success": "true"}))
+    assert (stored.outcome.gateway_operation_id, stored.outcome.token) == (PSP, f"stored:{STORED}")
+    assert (failed.outcome.executed, failed.outcome.undone, failed.outcome.token) == (False, True, None)
     [of_payment] = read(signed_item("RECURRING_CONTRACT", success="false"))
-    assert stored.outcome is of_payment.outcome is None
+    [unnamed] = read(signed_item("RECURRING_CONTRACT", **contract | {"originalReference": None}))
+    assert of_payment.outcome is unnamed.outcome is None
 
 
 def test_mollie_is_sent_a_first_payment_of_nothing() -> None:

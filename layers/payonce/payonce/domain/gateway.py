@@ -265,7 +265,7 @@ class NoticeOutcome:
 
     ``executed`` is false for what was refused, given up, or undone; ``code`` then says why, in payonce's own words.
     ``undone``: it had succeeded before. ``gateway_operation_id`` is the gateway's id of the operation. The amount is in
-    minor units.
+    minor units. ``token``: the payment method that it has saved, if the event names it in what is signed.
     """
 
     kind: OperationKind
@@ -275,6 +275,7 @@ class NoticeOutcome:
     currency: str
     code: str = ""
     undone: bool = False
+    token: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from payonce.domain.gateway import AwaitsPayer, NotFound, OperationKind, Pending, Succeeded, Unknown
+from payonce.domain.gateway import AwaitsPayer, MethodSaved, NotFound, OperationKind, Pending, Succeeded, Unknown
 from payonce.gateways.adyen_tokens import executed as at_gateway
 from payonce.gateways.declines import DECLINED, declined
 from payonce.observability import get_logger
@@ -52,6 +52,9 @@ def found_among(instruction: Instruction, outcomes: Sequence[NoticeOutcome], *, 
         ids = list(dict.fromkeys(outcome.gateway_operation_id for outcome in executed))
         if len(ids) > 1:
             _log("duplicate booking at gateway", instruction, gateway, executed)
+        token = next((outcome.token for outcome in executed if outcome.token is not None), None)
+        if ids and token is not None:
+            return MethodSaved(ids[0], ids[0], token)
         return at_gateway(instruction, ids[0], {}) if ids else declined(refused[-1].code)
     if refused:
         return declined(refused[-1].code)

@@ -30,6 +30,7 @@ from payonce.extras import needs
 from payonce.gateways.adyen_disputes import dispute_told
 from payonce.gateways.adyen_money import amount_from_adyen
 from payonce.gateways.adyen_token_notices import SIGNATURE_HEADER, epoch_ms, token_notices
+from payonce.gateways.adyen_tokens import token_of
 from payonce.gateways.declines import (
     AUTHENTICATION_REQUIRED,
     CAPTURE_FAILED,
@@ -190,9 +191,9 @@ def _outcome(item: Mapping[str, Any]) -> NoticeOutcome | None:
     kind, undone = _ENDS.get(event, (None, ""))
     success = item["success"] == "true"
     if (operation_of(item.get("merchantReference")) or "").startswith(f"{SETUP_PREFIX}_"):
-        if event == CONTRACT and not success:
-            kind, undone, success = OperationKind.SETUP, DECLINED, True  # what was authorised could not be stored
-        elif kind is OperationKind.PAYMENT:
+        if event == CONTRACT:
+            return _contract(item)
+        if kind is OperationKind.PAYMENT:
             kind = OperationKind.SETUP  # an authorisation of nothing
     amount_minor = amount_from_adyen(amount["value"], amount["currency"])
     if kind is None or amount_minor is None or name_of(item["pspReference"]) is None:
@@ -210,7 +211,29 @@ def _outcome(item: Mapping[str, Any]) -> NoticeOutcome | None:
         amount_minor=amount_minor,
         currency=amount["currency"],
         code="" if executed else code,
-        undone=undone in _UNDONE or event == CONTRACT,
+        undone=undone in _UNDONE,
+    )
+
+
+def _contract(item: Mapping[str, Any]) -> NoticeOutcome | None:
+    """Return what became of an authorised set-up: its token, which is signed as the event's own reference, or nothing.
+
+    https://docs.adyen.com/payment-methods/ideal/ios-drop-in: "pspReference: This is the token".
+    """
+    token, authorised, amount = token_of(item["pspReference"]), name_of(item.get("originalReference")), item["amount"]
+    amount_minor = amount_from_adyen(amount["value"], amount["currency"])
+    stored = item["success"] == "true"
+    if authorised is None or amount_minor is None or token is None:
+        return None
+    return NoticeOutcome(
+        kind=OperationKind.SETUP,
+        executed=stored,
+        gateway_operation_id=authorised,
+        amount_minor=amount_minor,
+        currency=amount["currency"],
+        code="" if stored else DECLINED,
+        undone=not stored,
+        token=token if stored else None,
     )
 
 

@@ -3,6 +3,7 @@
 A token is made by an authorised payment, or by an authorisation of nothing, with ``storePaymentMethod`` and a
 ``shopperReference``: https://docs.adyen.com/online-payments/tokenization/create-tokens. The answer names it in
 ``additionalData``; the notification does too, but does not sign it there, so that it is never read from it.
+``RECURRING_CONTRACT`` has it as its own reference, which is signed.
 
 ::
 

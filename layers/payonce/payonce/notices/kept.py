@@ -178,6 +178,7 @@ def outcome_to_data(outcome: NoticeOutcome) -> dict[str, Any]:
         "amount_minor": outcome.amount_minor,
         "currency": outcome.currency,
         "code": outcome.code,
+        **({} if outcome.token is None else {"token": outcome.token}),
     }
 
 
