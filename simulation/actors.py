@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import PayonceError
 from payonce.domain.gateway import OperationKind, Succeeded
-from payonce.domain.setup import method_id_of
 from payonce.entrypoints.http import serve
 from payonce.entrypoints.routes import ROUTES
 from payonce.idempotency.keys import record_id
@@ -20,20 +19,20 @@ from payonce.reconciliation.model import Break
 from payonce.reconciliation.taxonomy import BreakClass
 from simulation.facts import Answered
 from simulation.goals import Goal
-from simulation.held import GENUINE
-from simulation.setup_plan import SETUP_KINDS
+from simulation.requests import event_of
 from simulation.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from simulation.drawing import Attempt, Operation
     from simulation.gateway import SimulatedGateway
     from simulation.gateway_books import Booking
-    from simulation.plan import Attempt, Operation, Plan
+    from simulation.plan import Plan
+
 
 REQUEST_SECONDS = 25  # timeouts of template.yaml
 CORRECT_SECONDS = 60
-SCOPES = "payments:read payments:write refunds:write"
 OPERATIONS = {
     "create": "create_payment",
     "capture": "capture_payment",
@@ -104,7 +103,7 @@ class Cast(Workers):
         began_us = self.scheduler.now_us
         world.facts.unsettled[known].add(name)
         world.facts.promised.discard(known)
-        event = _event(operation, attempt, payment_id)
+        event = event_of(operation, attempt, payment_id)
         asked = event["body"] or ""
         world.facts.bodies[known].add(asked)
         self.scheduler.record(f"{operation.merchant} asks: {operation.kind} {operation.key} {asked}")
@@ -211,63 +210,6 @@ class _Context:
     def get_remaining_time_in_millis(self) -> int:
         """The time of an execution that has just begun."""
         return REQUEST_SECONDS * 1000
-
-
-def _event(operation: Operation, attempt: Attempt, payment_id: str | None) -> dict[str, Any]:
-    body: dict[str, Any] | None
-    altered = 1 if attempt.altered else 0
-    if operation.kind == "create":
-        body = {
-            "amount_minor": operation.amount_minor + altered,
-            "currency": operation.currency,
-            "payment_method": f"pm_{operation.name}",
-            "capture": "manual" if operation.manual else "automatic",
-        }
-        if operation.hold is not None:
-            body |= {"return_url": "https://shop.example/back"}
-    elif operation.kind == "stranger":
-        body = None
-    elif operation.kind == "setup":
-        body = {"customer": f"customer-of-{operation.merchant}", "payment_method": f"pm_{operation.name}"}
-        body |= {"currency": operation.currency, "return_url": "https://shop.example/back"}
-        body |= {"reference": "another"} if attempt.altered else {}
-    elif operation.kind == "charge":
-        body = {"amount_minor": operation.amount_minor + altered, "currency": operation.currency}
-        body |= {"payment_method": method_id_of(str(payment_id)), "off_session": True}
-    elif operation.kind in {"confirm", "setup_confirm"}:
-        body = {"payment_result": "forged" if attempt.altered else GENUINE}
-    else:
-        body = (
-            {}
-            if operation.kind in {"cancel", "setup_cancel", "revoke"}
-            else {"amount_minor": operation.amount_minor + altered}
-        )
-    headers = {"X-Idempotency-Key": operation.key, "Prefer": f"wait={attempt.wait_seconds}"}
-    return {
-        "headers": headers,
-        "multiValueHeaders": {name: [value] for name, value in headers.items()},
-        "pathParameters": _path(operation, payment_id),
-        "multiValueQueryStringParameters": None,
-        "body": None if body is None else json.dumps(body),
-        "isBase64Encoded": False,
-        "requestContext": {
-            "requestId": "request-1",
-            "authorizer": {
-                "merchant_id": operation.merchant,
-                "scopes": SCOPES,
-                "gateway": attempt.gateway,
-                "principalId": "key_1",
-            },
-        },
-    }
-
-
-def _path(operation: Operation, identity: str | None) -> dict[str, str] | None:
-    if identity is None or operation.kind == "charge":
-        return None
-    if operation.kind == "revoke":
-        return {"payment_method_id": method_id_of(identity)}
-    return {"setup_id" if operation.kind in SETUP_KINDS else "payment_id": identity}
 
 
 def _is_charge_of(booking: Booking, payment_id: str) -> bool:

@@ -20,9 +20,10 @@ from payonce.domain.gateway import (
     Unknown,
     WithdrawOutcome,
 )
-from simulation.gateway_books import LOOKUP_LAGS, UNBOUNDED_LATE_SECONDS, Booking, Sent, shown
+from simulation.gateway_books import LOOKUP_LAGS, UNBOUNDED_LATE_SECONDS, Booking, Sent
 from simulation.goals import Goal
 from simulation.held import HoldingBooks
+from simulation.shown import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

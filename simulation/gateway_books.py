@@ -28,6 +28,7 @@ from payonce.domain.gateway import (
 )
 from payonce.domain.money import Money
 from simulation.goals import Goal
+from simulation.shown import shown
 from tests.support.world import FORGETFUL, HONOURING, LATE, REMEMBERING
 
 if TYPE_CHECKING:
@@ -245,14 +246,3 @@ class Books:
         if state.voided or (instruction.kind is OperationKind.VOID and state.captured_minor):
             return False
         return instruction.money.amount_minor <= moved[OperationKind.PAYMENT] - state.captured_minor
-
-
-def shown(outcome: object) -> str:
-    match outcome:
-        case Succeeded(charge_id, _):
-            return f"succeeded {charge_id}"
-        case Unknown(reason, repeatable):
-            return f"unknown ({reason}{'' if repeatable else ', not to be repeated'})"
-        case ChargeState(captured_minor=captured, refunded_minor=refunded):
-            return f"captured {captured}, refunded {refunded}"
-    return type(outcome).__name__.lower()

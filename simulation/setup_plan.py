@@ -10,7 +10,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from simulation.plan import Drawing, Operation
+    from simulation.drawing import Drawing, Operation
 
 SETTING_UP = 0.4  # of runs
 HELD = 0.7  # of their set-ups
