@@ -10,6 +10,7 @@
       CredentialsRefused  because the gateway refuses our credentials
     Pending        the gateway accepted it and has not decided yet: never send it again, only look it up
       AwaitsPayer    undecided until the payer acts, who is told how; it can be withdrawn
+        NotWithdrawn   as before, because the gateway refuses our credentials
     Unknown        it may or may not have been executed; ``repeatable`` says whether sending it again can help
       NotAllowed     of a question that the gateway refuses for our credentials
     NotFound       the gateway does not know it at the moment
@@ -224,6 +225,11 @@ class AwaitsPayer(Pending):
     """
 
     action: NextAction | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NotWithdrawn(AwaitsPayer):
+    """A withdrawal was refused for our credentials, and so has changed nothing: it awaits the payer as before."""
 
 
 @dataclass(frozen=True, slots=True)

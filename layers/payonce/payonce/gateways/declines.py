@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from payonce.domain.gateway import CANCELED, PAYMENT_EXPIRED, Declined, Overtaken
+from payonce.domain.gateway import CANCELED, PAYMENT_EXPIRED, AwaitsPayer, Declined, NotWithdrawn, Overtaken
 
 AUTHENTICATION_REQUIRED = "authentication_required"
 AMOUNT_NOT_SUPPORTED = "amount_not_supported"
@@ -41,6 +41,11 @@ MESSAGES = MappingProxyType(
 def declined(code: str) -> Declined:
     """Return the decline with payonce's message."""
     return Declined(code, MESSAGES.get(code, "The payment was declined."))
+
+
+def not_withdrawn(waiting: AwaitsPayer) -> NotWithdrawn:
+    """Return that the withdrawal of what ``waiting`` describes was refused for our credentials."""
+    return NotWithdrawn(waiting.gateway_object_id, waiting.reason, waiting.action)
 
 
 def overtaken(code: str) -> Overtaken:

@@ -36,6 +36,7 @@ from payonce.domain.gateway import (
 )
 from payonce.gateways import mollie_lookup, mollie_setups
 from payonce.gateways.base_urls import is_in_the_clear, is_web_address
+from payonce.gateways.declines import not_withdrawn
 from payonce.gateways.json_answers import document_of
 from payonce.gateways.method_types import METHOD_TYPES
 from payonce.gateways.mollie_answers import PAID, is_error, outcome_of, refused
@@ -134,6 +135,8 @@ class MollieGateway:
         answer = self._http.send("DELETE", path, deadline)
         if not isinstance(answer, Answered):
             return waiting
+        if answer.status in {401, 403} and is_error(answer):
+            return not_withdrawn(waiting)
         row: Mapping[str, Any] | None = document_of(answer.body)
         if answer.status != 200:
             row = self._http.read(path, deadline) if answer.status == 422 and is_error(answer) else None
