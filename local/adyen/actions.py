@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from local.adyen.clock import HOUR_MS, iso8601
 
 if TYPE_CHECKING:
-    from local.adyen.authorisation import Desk
     from local.adyen.books import Row
+    from local.adyen.desk import Desk
 
 
 def native_answer(payment: Row) -> Row:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from local.adyen.clock import DAY_MS, HOUR_MS
@@ -11,20 +10,11 @@ from local.adyen.tokenization import named_in_answer, tokenize
 from local.adyen.vocabulary import METHODS, Decision, new_reference
 
 if TYPE_CHECKING:
-    from local.adyen.behaviour import Settings
-    from local.adyen.books import Ledger, Row
+    from local.adyen.books import Row
+    from local.adyen.desk import Desk
 
 AUTH_CODE, CARD_SUMMARY, EXPIRY = "044925", "1111", "03/2030"
 _STATES = {"Refused": "refused", "Error": "error", "Cancelled": "cancelled"}
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """The context of a change: the open books, the account's settings, and the time at which it happens."""
-
-    ledger: Ledger
-    settings: Settings
-    now_ms: int
 
 
 def authorise(desk: Desk, payment: Row, _decision: Decision | None = None) -> None:

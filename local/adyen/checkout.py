@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from local.adyen.authorisation import Desk
+from local.adyen.desk import Desk
 from local.adyen.details import submit_details
 from local.adyen.idempotency import KEPT_STATUSES, Keys, keep, kept_answer
 from local.adyen.modifications import KINDS, receive, receive_by_reference

@@ -18,8 +18,8 @@ from local.adyen.vocabulary import (
 )
 
 if TYPE_CHECKING:
-    from local.adyen.authorisation import Desk
     from local.adyen.books import Row
+    from local.adyen.desk import Desk
 
 APPROVED, REFUSED, CANCELLED = "approved", "refused", "cancelled"
 ALREADY = (422, "704", "request already processed or in progress")

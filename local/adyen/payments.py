@@ -24,8 +24,8 @@ from local.adyen.vocabulary import (
 )
 
 if TYPE_CHECKING:
-    from local.adyen.authorisation import Desk
     from local.adyen.books import Row
+    from local.adyen.desk import Desk
 
 MAX_METADATA_ENTRIES, MAX_METADATA_KEY, MAX_METADATA_VALUE = 20, 20, 80
 MAX_CAPTURE_DELAY_HOURS = 672

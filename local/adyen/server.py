@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from local.adyen.admin import Admin
-from local.adyen.authorisation import Desk
 from local.adyen.behaviour import LIST
 from local.adyen.books import Books
 from local.adyen.checkout import ApiRequest, Checkout, company_of, kind_of, path_of
 from local.adyen.delivery import Delivery
+from local.adyen.desk import Desk
 from local.adyen.details import payer_answers
 from local.adyen.idempotency import KEPT_STATUSES, Transient
 from local.adyen.office import Office

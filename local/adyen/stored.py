@@ -16,8 +16,8 @@ from local.adyen.vocabulary import ALWAYS_ASKS, ASKS_FOR_AUTHENTICATION, METHODS
 from local.sandbox_bank.behaviour import MAGIC_TOKENS
 
 if TYPE_CHECKING:
-    from local.adyen.authorisation import Desk
     from local.adyen.books import Ledger, Row
+    from local.adyen.desk import Desk
 
 # `STORED_<HOLDER>` is a card of that holder, which every shopper has: `STORED_NOT_ENOUGH_BALANCE` is refused.
 PREDEFINED = "STORED_"

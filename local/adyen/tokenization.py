@@ -15,8 +15,8 @@ from local.adyen.stored import store
 from local.adyen.vocabulary import METHODS
 
 if TYPE_CHECKING:
-    from local.adyen.authorisation import Desk
     from local.adyen.books import Row
+    from local.adyen.desk import Desk
 
 NOT_STORED = "Recurring is not enabled"
 

@@ -230,4 +230,7 @@ class MollieBooks:
         """Return an object as the API shows it."""
         hidden = {"captures", "refunds", "chargebacks", "releases", "minor", "currency", "due", "fails", "later"}
         found = {name: value for name, value in row.items() if name not in hidden}
-        return payment_shown(self, row, found, embed) if row["resource"] == "payment" else found
+        if row["resource"] != "payment":
+            return found
+        found["isCancelable"] = row["status"] == "open" and self.can_cancel
+        return payment_shown(row, found, (self.captured(row), self.refunded(row)), embed)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from local.mollie.links import API, link
-
-if TYPE_CHECKING:
-    from local.mollie.books import MollieBooks
 
 type Row = dict[str, Any]
 
@@ -26,9 +23,12 @@ def as_amount(minor: int, currency: str) -> Row:
     return {"currency": currency, "value": value}
 
 
-def payment_shown(books: MollieBooks, row: Row, found: Row, embed: str) -> Row:
-    """Return a payment as the API shows it. ``found`` is what is shown of its row as it is."""
-    currency, captured = row["currency"], books.captured(row)
+def payment_shown(row: Row, found: Row, taken: tuple[int, int], embed: str) -> Row:
+    """Return a payment as the API shows it.
+
+    ``found`` is what is shown of its row as it is, ``taken`` what was captured and what of that is refunded.
+    """
+    currency, (captured, refunded) = row["currency"], taken
     links: Row = {"self": link(f"{API}/payments/{row['id']}")}
     links["dashboard"] = link(f"https://my.mollie.com/dashboard/payments/{row['id']}", "text/html")
     if row["status"] == "open":
@@ -40,14 +40,14 @@ def payment_shown(books: MollieBooks, row: Row, found: Row, embed: str) -> Row:
     if row.get("captureMode") == "manual":
         found["amountCaptured"] = as_amount(captured, currency)
     if captured:
-        found["amountRefunded"] = as_amount(books.refunded(row), currency)
-        found["amountRemaining"] = as_amount(captured - books.refunded(row), currency)
+        found["amountRefunded"] = as_amount(refunded, currency)
+        found["amountRemaining"] = as_amount(captured - refunded, currency)
     if row["chargebacks"]:
         back = sum(_minor(one) for one in row["chargebacks"] if not one["reversedAt"])
         found["amountChargedBack"] = as_amount(back, currency)
     if "chargebacks" in embed.split(","):
         found["_embedded"] = {"chargebacks": row["chargebacks"]}
-    return found | {"_links": links, "isCancelable": row["status"] == "open" and books.can_cancel}
+    return found | {"_links": links}
 
 
 def _minor(one: Row) -> int:

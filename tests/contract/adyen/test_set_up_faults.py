@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import Adyen
@@ -73,7 +74,10 @@ def test_events_may_come_before_the_answer(shop: Shop, receiver: ReceiverServer)
     with shop.handle.misbehaving("events_before_answer", times=2):
         answer = set_up(shop)
         assert events(receiver) == ["recurring.token.created", "RECURRING_CONTRACT", "AUTHORISATION"]
+        receiver.delay_seconds = 0.5
+        began = time.monotonic()
         delete(shop, token_of(answer))
+        assert time.monotonic() - began >= receiver.delay_seconds  # the answer waits for whoever is told
         assert events(receiver)[-1] == "recurring.token.disabled"
 
 

@@ -84,7 +84,9 @@ def test_an_ideal_payment_of_a_cent_stores_a_debit(shop: Shop, receiver: Receive
     waiting = shop.pay("set-1", 1, **SET_UP, paymentMethod={"type": "ideal"})
     answer = shop.details(result_of(at_the_bank(waiting["action"]["url"], "approved")))
     assert answer["resultCode"] == "Authorised"
-    assert not [name for name in answer["additionalData"] if name.startswith("tokenization")]
+    [authorised] = shop.handle.notifications(event_code="AUTHORISATION")
+    told = {**answer["additionalData"], **authorised["item"].get("additionalData", {})}
+    assert not [name for name in told if name.startswith("tokenization")]
     assert listed(shop) == []
     shop.handle.advance(3 * DAY_SECONDS)
     [stored] = listed(shop)
@@ -114,6 +116,21 @@ def test_a_contract_is_told_as_the_specification_says(shop: Shop, receiver: Rece
     assert additional["recurring.recurringDetailReference"] == token
     [message] = [json.loads(one.body) for one in receiver.received if b"RECURRING_CONTRACT" in one.body]
     assert is_valid_hmac_notification(message, HMAC_KEY)
+
+
+def test_contracts_of_one_card_are_two_events(shop: Shop, receiver: ReceiverServer) -> None:
+    """Fails when who takes an event for known by its code and its ``pspReference`` would not miss the second.
+
+    That reference is the token, which a card that was stored already keeps: the events differ by the payment alone.
+    """
+    subscribe(shop, receiver)
+    shop.handle.configure(token_in_answer=False)
+    payments = [set_up(shop, reference)["pspReference"] for reference in ("set-1", "set-2")]
+    shop.handle.advance()
+    contracts = [item for item in items_of(receiver) if item["eventCode"] == "RECURRING_CONTRACT"]
+    assert len({item["pspReference"] for item in contracts}) == 1
+    assert [item["originalReference"] for item in contracts] == payments
+    assert [item["merchantReference"] for item in contracts] == ["set-1", "set-2"]
 
 
 def test_an_account_has_to_enable_contracts(shop: Shop, receiver: ReceiverServer) -> None:

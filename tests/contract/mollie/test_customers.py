@@ -54,6 +54,7 @@ def test_a_deleted_customer_is_charged_no_more(client: Client, gone: int) -> Non
     assert client.ask("DELETE", f"/customers/{customer}")[0] == gone
     assert client.ask("GET", f"/customers/{customer}/mandates")[0] == gone
     assert client.pay("recurring", customerId=customer, mandateId=mandate)[1]["field"] == "customerId"
+    assert mandate not in client.books.mandates.rows
     assert client.pay("recurring", mandateId=mandate)[0] == 422
 
 
