@@ -168,6 +168,18 @@ def test_a_token_that_the_answer_lacks_is_found_in_the_shoppers_list(configured:
     assert configured.charge(method_id)["status"] == "captured"
 
 
+def test_a_card_that_is_stored_already_is_set_up_again(configured: AdyenShop) -> None:
+    """Two contracts of one card have one reference, the token: the second is no copy of the first."""
+    configured.handle.configure(token_in_answer=False, recurring_contract=True)
+    first, second = (configured.set_up()["id"] for _ in range(2))
+    for _ in range(2):
+        configured.deliver()
+        configured.pass_time()
+    saved = [configured.setup(each)["saved_payment_method"] for each in (first, second)]
+    assert all(saved)
+    assert (len(set(saved)), len(configured.stored())) == (2, 1)
+
+
 @pytest.mark.parametrize("named", [True, False])
 def test_a_set_up_waits_for_its_token(configured: AdyenShop, named: bool) -> None:
     """Fails when a method is said to be saved that Adyen can't charge yet, or revoked because it is not there yet."""

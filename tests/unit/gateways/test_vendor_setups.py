@@ -316,6 +316,10 @@ def test_an_authorisation_of_nothing_is_told_as_a_set_up() -> None:
     assert failed.outcome is not None
     assert (stored.outcome.gateway_operation_id, stored.outcome.token) == (PSP, f"stored:{STORED}")
     assert (failed.outcome.executed, failed.outcome.undone, failed.outcome.token) == (False, True, None)
+    [second] = read(
+        signed_item("RECURRING_CONTRACT", **contract | {"pspReference": STORED, "originalReference": "B" * 16})
+    )
+    assert second.notice_id != stored.notice_id  # the card is the same, the set-up is not
     [of_payment] = read(signed_item("RECURRING_CONTRACT", success="false"))
     [unnamed] = read(signed_item("RECURRING_CONTRACT", **contract | {"originalReference": None}))
     assert of_payment.outcome is unnamed.outcome is None

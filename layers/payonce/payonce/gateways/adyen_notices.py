@@ -172,9 +172,11 @@ def _notice(item: Mapping[str, Any], now_ms: int) -> Notice:
     reference = item.get("merchantReference")
     original = item.get("originalReference") or None
     charge_id = original or (psp_reference if event in {"AUTHORISATION", "OFFER_CLOSED", "EXPIRE"} else None)
+    # "Duplicate events have the same eventCode and pspReference"; a refusal may be followed by a success. A contract's
+    # reference is the token, which two payments with one card share.
+    named = f"{psp_reference}.{original}" if event == CONTRACT else psp_reference
     return Notice(
-        # "Duplicate events have the same eventCode and pspReference"; a refusal may be followed by a success.
-        notice_id=_identity(f"{psp_reference}.{event}.{success}"),
+        notice_id=_identity(f"{named}.{event}.{success}"),
         type=_identity(event),
         created_at_ms=epoch_ms(item.get("eventDate"), now_ms),
         gateway_reference=reference if operation_of(reference) else None,
