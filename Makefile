@@ -33,9 +33,13 @@ setup: .venv/.ready .venv-cloud/.ready .cache/wheelhouse/.ready .cache/node-pack
 .cache/node-packages: .venv/.ready local/node.py clients/typescript/package-lock.json tools/node/package-lock.json
 	@$(PY) -m local.node && mkdir -p .cache && touch $@
 
+# Only the tests need a browser; the demo prints an address.
+browser: .venv/.ready
+	@$(PY) -m local.chromium
+
 # The end-to-end suite waits more than it computes, so that it runs beside the others; what it says comes at its end.
 SUITES := unit contract functional simulation specification histories-slice infrastructure crash-slice recall-slice lab-slice
-test: setup lint ## set up, then run every suite (the slow ones as a bounded slice)
+test: setup browser lint ## set up, then run every suite (the slow ones as a bounded slice)
 	@$(MAKE) --no-print-directory -j2 suites e2e-beside
 	@echo "all suites passed"
 
@@ -193,7 +197,7 @@ lab: setup ## simulate failing gateways, 30 seeds per scenario: payonce's routin
 evidence: ## write docs/evidence.md from the results of the last `make test` and the pages of longer runs
 	$(PY) -m tools.evidence
 
-e2e: setup ## the deployed stack on the local cloud, IAM enforced
+e2e: setup browser ## the deployed stack on the local cloud, IAM enforced
 	$(PYTEST) tests/e2e
 
 demo: setup ## deploy to the local cloud and show the main job with real HTTP

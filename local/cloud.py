@@ -77,7 +77,8 @@ class LocalCloud:
         }
         environment.pop("PYTHONPATH", None)
         environment["TMPDIR"] = str(self._scratch())
-        self._spawn("cloud", [str(CLOUD_BIN / "ministack")], environment)
+        program = [str(CLOUD_BIN / "python"), "-P", str(REPOSITORY / "local" / "ministack_unpacking_once.py")]
+        self._spawn("cloud", program, environment)
         books = self.folder / "books.sqlite"
         for kept in self.folder.glob(f"{books.name}*"):  # the cloud starts with an empty ledger, so the bank must, too
             kept.unlink()

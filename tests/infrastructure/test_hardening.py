@@ -183,7 +183,13 @@ def test_nothing_takes_the_executions_that_payments_need() -> None:
         if "ReservedConcurrentExecutions" in resource.get("Properties", {})
     }
     wanted = {"If": ["HasReservedExecutions", {"Ref": "ReservedExecutions"}, {"Ref": "AWS::NoValue"}]}
-    assert reserved == {"AuthorizeFunction": wanted, "CreatePaymentFunction": wanted}
+    # The predictor's two: one leads, one stands by. Payments that wait for slow gateways hold all others.
+    predictor = {"If": ["HasReservedExecutions", 2, {"Ref": "AWS::NoValue"}]}
+    assert reserved == {
+        "AuthorizeFunction": wanted,
+        "CreatePaymentFunction": wanted,
+        "PredictRoutesFunction": predictor,
+    }
     for name, resource in RESOURCES.items():
         for event in resource.get("Properties", {}).get("Events", {}).values():
             if event["Type"] == "SQS":
