@@ -19,19 +19,20 @@ from payonce.reconciliation.model import Break
 from payonce.reconciliation.taxonomy import BreakClass
 from simulation.facts import Answered
 from simulation.goals import Goal
-from simulation.held import GENUINE
+from simulation.requests import event_of
 from simulation.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from simulation.drawing import Attempt, Operation
     from simulation.gateway import SimulatedGateway
     from simulation.gateway_books import Booking
-    from simulation.plan import Attempt, Operation, Plan
+    from simulation.plan import Plan
+
 
 REQUEST_SECONDS = 25  # timeouts of template.yaml
 CORRECT_SECONDS = 60
-SCOPES = "payments:read payments:write refunds:write"
 OPERATIONS = {
     "create": "create_payment",
     "capture": "capture_payment",
@@ -41,6 +42,11 @@ OPERATIONS = {
     "stranger": "get_payment",
     "surplus": "correct_break",
     "dashboard": "dashboard",
+    "setup": "create_setup",
+    "setup_confirm": "confirm_setup",
+    "setup_cancel": "cancel_setup",
+    "charge": "create_payment",
+    "revoke": "revoke_payment_method",
 }
 
 
@@ -80,7 +86,7 @@ class Cast(Workers):
         self._start(name, call, REQUEST_SECONDS, attempt)
 
     def payment_id(self, operation: Operation) -> str | None:
-        """Return the payment that an operation is about, once its merchant can know it."""
+        """Return the payment or set-up that an operation is about, once its merchant can know it."""
         created = self.world.facts.operations.get(operation.of)
         if created is None:
             return None
@@ -97,7 +103,7 @@ class Cast(Workers):
         began_us = self.scheduler.now_us
         world.facts.unsettled[known].add(name)
         world.facts.promised.discard(known)
-        event = _event(operation, attempt, payment_id)
+        event = event_of(operation, attempt, payment_id)
         asked = event["body"] or ""
         world.facts.bodies[known].add(asked)
         self.scheduler.record(f"{operation.merchant} asks: {operation.kind} {operation.key} {asked}")
@@ -126,6 +132,7 @@ class Cast(Workers):
             ("key-in-progress", Goal.KEY_IN_PROGRESS),
             ("key-expired", Goal.KEY_EXPIRED),
             ("amount-exceeds-available", Goal.RESERVATION_REFUSED),
+            ("setup-state", Goal.CHARGE_MET_REVOCATION),
         ):
             reached[goal] += kind == slug
         reached[Goal.PAYER_FASTER] += document.get("code") == PAYER_WAS_FASTER
@@ -203,44 +210,6 @@ class _Context:
     def get_remaining_time_in_millis(self) -> int:
         """The time of an execution that has just begun."""
         return REQUEST_SECONDS * 1000
-
-
-def _event(operation: Operation, attempt: Attempt, payment_id: str | None) -> dict[str, Any]:
-    body: dict[str, Any] | None
-    altered = 1 if attempt.altered else 0
-    if operation.kind == "create":
-        body = {
-            "amount_minor": operation.amount_minor + altered,
-            "currency": operation.currency,
-            "payment_method": f"pm_{operation.name}",
-            "capture": "manual" if operation.manual else "automatic",
-        }
-        if operation.hold is not None:
-            body |= {"return_url": "https://shop.example/back"}
-    elif operation.kind == "stranger":
-        body = None
-    elif operation.kind == "confirm":
-        body = {"payment_result": "forged" if attempt.altered else GENUINE}
-    else:
-        body = {} if operation.kind == "cancel" else {"amount_minor": operation.amount_minor + altered}
-    headers = {"X-Idempotency-Key": operation.key, "Prefer": f"wait={attempt.wait_seconds}"}
-    return {
-        "headers": headers,
-        "multiValueHeaders": {name: [value] for name, value in headers.items()},
-        "pathParameters": {"payment_id": payment_id} if payment_id else None,
-        "multiValueQueryStringParameters": None,
-        "body": None if body is None else json.dumps(body),
-        "isBase64Encoded": False,
-        "requestContext": {
-            "requestId": "request-1",
-            "authorizer": {
-                "merchant_id": operation.merchant,
-                "scopes": SCOPES,
-                "gateway": attempt.gateway,
-                "principalId": "key_1",
-            },
-        },
-    }
 
 
 def _is_charge_of(booking: Booking, payment_id: str) -> bool:

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from simulation.database import SimulatedDatabase
+    from simulation.drawing import Operation
     from simulation.gateway import SimulatedGateway
     from simulation.history import History
-    from simulation.plan import Operation
     from simulation.scheduler import Scheduler
 
 

@@ -13,15 +13,17 @@ from payonce.domain.gateway import (
     LookupOutcome,
     NeverSent,
     NotFound,
+    OperationKind,
     Pending,
     SubmitOutcome,
     Succeeded,
     Unknown,
     WithdrawOutcome,
 )
-from simulation.gateway_books import LOOKUP_LAGS, UNBOUNDED_LATE_SECONDS, Booking, Sent, shown
+from simulation.gateway_books import LOOKUP_LAGS, UNBOUNDED_LATE_SECONDS, Booking, Sent
 from simulation.goals import Goal
 from simulation.held import HoldingBooks
+from simulation.shown import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -106,6 +108,9 @@ class SimulatedGateway(HoldingBooks):
         self.asked.add((self._scheduler.alive().name, reference))
 
         def look() -> LookupOutcome:
+            if instruction.kind is OperationKind.REVOCATION:
+                revoked = instruction.payment_method in self.revoked
+                return self.ended(instruction) if revoked else NotFound()
             now_us = self._scheduler.now_us
             found = [self.now(booking) for booking in self.booked(reference) if booking.visible_at_us <= now_us]
             succeeded = [outcome for outcome in found if isinstance(outcome, Succeeded)]

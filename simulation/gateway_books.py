@@ -17,6 +17,7 @@ from payonce.domain.gateway import (
     ChargeState,
     Declined,
     Instruction,
+    MethodSaved,
     NotFound,
     OperationKind,
     Overtaken,
@@ -27,6 +28,7 @@ from payonce.domain.gateway import (
 )
 from payonce.domain.money import Money
 from simulation.goals import Goal
+from simulation.shown import shown
 from tests.support.world import FORGETFUL, HONOURING, LATE, REMEMBERING
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from simulation.scheduler import Scheduler
     from simulation.wire import Wire
 
+FOLLOW_UPS = frozenset({OperationKind.CAPTURE, OperationKind.VOID, OperationKind.REFUND})
 LOOKUP_LAGS = 0.3  # of submissions, where a lookup may lag
 UNBOUNDED_LATE_SECONDS = 120  # where "not found" is never final, whoever honours keys may be as late as it likes
 KINDS: Mapping[str, GatewayCapabilities] = MappingProxyType(
@@ -79,6 +82,7 @@ class Books:
         self._arrived: dict[str, int] = {}
         self.bookings: list[Booking] = []
         self.on_their_way: dict[str, int] = {}
+        self.revoked: set[str] = set()  # tokens
         self.canceled: set[str] = set()  # references of payments that were authorized, and then withdrawn
 
     @property
@@ -167,7 +171,9 @@ class Books:
         if self.capabilities.key_retention_seconds:
             for booking in self.booked(reference):
                 return Unknown("500, kept") if keeps else self.now(booking)
-        if instruction.kind is not OperationKind.PAYMENT and not self._is_possible(instruction):
+        if instruction.kind is OperationKind.REVOCATION and instruction.payment_method in self.revoked:
+            return self.ended(instruction)  # whoever has ended it: nothing happens a second time
+        if instruction.kind in FOLLOW_UPS and not self._is_possible(instruction):
             self._wire.reached[Goal.OVERTAKEN] += 1
             return Overtaken("overtaken", "The charge is in another state.")
         outcome = self._book(instruction, kind, visible_from_us)
@@ -184,13 +190,30 @@ class Books:
         if kind == "declined":
             self._wire.reached[Goal.DECLINED] += 1
             outcome = Declined("declined", "The payment was declined.")
+        elif instruction.kind is OperationKind.PAYMENT and instruction.payment_method in self.revoked:
+            outcome = Declined("mandate_revoked", "The mandate was revoked.")
         else:
-            charge_id = instruction.gateway_charge_id or f"ch_{self._name}_{next(self._numbers)}"
-            outcome = Succeeded(charge_id, f"op_{self._name}_{next(self._numbers)}")
+            outcome = self.done(instruction, instruction.gateway_charge_id or f"ch_{self._name}_{next(self._numbers)}")
         booking = Booking(instruction, outcome, max(visible_from_us, self._scheduler.now_us))
         self.bookings.append(booking)
         self._on_booked(self._name, booking)
         return outcome
+
+    def done(self, instruction: Instruction, charge_id: str) -> Succeeded:
+        """Return the success of what is executed now; a set-up's names a token, and a revocation ends one."""
+        if instruction.kind is OperationKind.REVOCATION:
+            self.revoked.add(instruction.payment_method)
+            return self.ended(instruction)
+        operation_id = f"op_{self._name}_{next(self._numbers)}"
+        if instruction.kind is not OperationKind.SETUP:
+            return Succeeded(charge_id, operation_id)
+        self._wire.reached[Goal.METHOD_SAVED] += 1
+        return MethodSaved(charge_id, operation_id, f"tok_{charge_id}", f"mandate_{charge_id}")
+
+    @staticmethod
+    def ended(instruction: Instruction) -> Succeeded:
+        """Return that a saved method can be charged no more."""
+        return Succeeded(instruction.gateway_charge_id or "", instruction.payment_method)
 
     def booked(self, reference: str) -> list[Booking]:
         return [
@@ -223,14 +246,3 @@ class Books:
         if state.voided or (instruction.kind is OperationKind.VOID and state.captured_minor):
             return False
         return instruction.money.amount_minor <= moved[OperationKind.PAYMENT] - state.captured_minor
-
-
-def shown(outcome: object) -> str:
-    match outcome:
-        case Succeeded(charge_id, _):
-            return f"succeeded {charge_id}"
-        case Unknown(reason, repeatable):
-            return f"unknown ({reason}{'' if repeatable else ', not to be repeated'})"
-        case ChargeState(captured_minor=captured, refunded_minor=refunded):
-            return f"captured {captured}, refunded {refunded}"
-    return type(outcome).__name__.lower()

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from payonce.domain.gateway import Instruction, SubmitOutcome
     from simulation.wire import Wire
 
+WITH_PAYERS = frozenset({OperationKind.PAYMENT, OperationKind.SETUP})
 GENUINE = "genuine"  # what a payer comes back with; the gateway has not issued anything else
 HURRY_SECONDS = 0.1
 PAGE = "https://bank.example/authenticate"
@@ -72,7 +73,9 @@ class HoldingBooks(Books):
 
     def _book(self, instruction: Instruction, kind: str, visible_from_us: int) -> Succeeded | Declined | Pending:
         hold = self._holds.get(instruction.payment_method)
-        payment = instruction.kind is OperationKind.PAYMENT
+        payment = instruction.kind in WITH_PAYERS
+        if instruction.kind is OperationKind.REVOCATION:
+            return super()._book(instruction, kind, visible_from_us)
         if kind == "declined" or (payment and hold is None) or not (payment or self._receives_seconds):
             return super()._book(instruction, kind, visible_from_us)
         object_id = f"ch_{self._name}_{next(self._numbers)}"
@@ -122,7 +125,7 @@ class HoldingBooks(Books):
         booking = self.bookings[place]
         if type(booking.outcome) is not Pending:
             return
-        payment = booking.instruction.kind is OperationKind.PAYMENT
+        payment = booking.instruction.kind in WITH_PAYERS
         if fails or not (payment or self._is_possible(booking.instruction)):
             self._becomes(place, Declined("insufficient_funds", "It failed."))
             self._wire.reached[Goal.FAILED_LATE] += payment
@@ -132,7 +135,7 @@ class HoldingBooks(Books):
     def _executes(self, place: int) -> None:
         booking = self.bookings[place]
         charge_id = booking.instruction.gateway_charge_id or self._object_id(place)
-        self._becomes(place, Succeeded(charge_id, f"op_{self._name}_{next(self._numbers)}"))
+        self._becomes(place, self.done(booking.instruction, charge_id))
         self._on_booked(self._name, self.bookings[place])
 
     def _becomes(self, place: int, outcome: Succeeded | Declined | Pending) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simulation.promises import answers, books, charges, claims, events, specification, waiting
+from simulation.promises import answers, books, charges, claims, events, setups, specification, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +29,8 @@ ON_COMMIT: tuple[Callable[[Facts, Commit], None], ...] = (
     events.p6_one_event_per_change,
     books.p7_ledger_balances,
     books.p8_writes_are_the_merchants_own,
+    setups.p4_set_up_is_certain,
+    setups.p4_charged_while_active,
     specification.spec_allows_the_change,
     claims.note_commit,
     waiting.note_waiting,
@@ -58,4 +60,5 @@ IN_THE_END: tuple[Callable[[Facts], None], ...] = (
     books.p9_books_agree,
     events.p6_every_event_arrived,
     waiting.p4_status_is_true,
+    setups.p4_methods_are_true,
 )

@@ -41,11 +41,12 @@ from payonce.wiring.application import Application
 from payonce.wiring.settings import load_settings
 from simulation import invariants
 from simulation.database import SimulatedDatabase
+from simulation.drawing import CURRENCIES, MAX_SKEW_MS, MERCHANTS
 from simulation.facts import Facts, Violated
 from simulation.faults import Fates
 from simulation.gateway import SimulatedGateway
 from simulation.messages import SimulatedQueue, SimulatedReceivers, SimulatedStream
-from simulation.plan import CURRENCIES, MAX_SKEW_MS, MERCHANTS, Plan, played
+from simulation.plan import Plan, played
 from simulation.promises.shared import event_name
 from simulation.scheduler import Scheduler
 from simulation.wire import Wire

@@ -7,9 +7,9 @@ import sqlite3
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from local.adyen.authorisation import Desk
 from local.adyen.back_office import act, dispute
 from local.adyen.clock import iso8601
+from local.adyen.desk import Desk
 from local.adyen.notifications import TOKENS
 from local.adyen.vocabulary import Refused, major_units
 

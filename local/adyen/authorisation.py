@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from local.adyen.clock import DAY_MS, HOUR_MS
 from local.adyen.notifications import notify
-from local.adyen.stored import store_method
+from local.adyen.tokenization import named_in_answer, tokenize
 from local.adyen.vocabulary import METHODS, Decision, new_reference
 
 if TYPE_CHECKING:
-    from local.adyen.behaviour import Settings
-    from local.adyen.books import Ledger, Row
+    from local.adyen.books import Row
+    from local.adyen.desk import Desk
 
 AUTH_CODE, CARD_SUMMARY, EXPIRY = "044925", "1111", "03/2030"
 _STATES = {"Refused": "refused", "Error": "error", "Cancelled": "cancelled"}
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """The context of a change: the open books, the account's settings, and the time at which it happens."""
-
-    ledger: Ledger
-    settings: Settings
-    now_ms: int
 
 
 def authorise(desk: Desk, payment: Row, _decision: Decision | None = None) -> None:
     """Authorise ``payment``: it is one executed charge from here on. Its capture follows as the account says."""
     psp_reference, ledger = payment["psp_reference"], desk.ledger
     payment["state"] = "authorised"
-    additional: dict[str, Any] = {}
-    if payment["store_it"]:
-        payment["stored_method_id"], operation = store_method(ledger, payment, desk.now_ms)
-        payment["store_it"], payment["stored_by"] = 0, operation
-        additional = tokenization(payment)
+    additional = tokenize(desk, payment)
     kept = {name: payment[name] for name in ("state", "stored_method_id", "store_it")}
     ledger.update("payments", {"psp_reference": psp_reference}, **kept)
     ledger.update("operations", {"psp_reference": psp_reference}, status="succeeded")
@@ -77,15 +63,6 @@ def capture_automatically(desk: Desk, payment: Row) -> None:
         )
 
 
-def tokenization(payment: Row) -> dict[str, str]:
-    """Return the ``additionalData`` that names the stored payment method."""
-    return {
-        "tokenization.shopperReference": payment["shopper_reference"],
-        "tokenization.storedPaymentMethodId": payment["stored_method_id"],
-        "tokenization.store.operationType": payment["stored_by"],
-    }
-
-
 def finished_answer(desk: Desk, payment: Row, decision: Decision) -> Row:
     """Return the answer of ``/payments`` or ``/payments/details`` for a final result."""
     answer: Row = {
@@ -100,5 +77,5 @@ def finished_answer(desk: Desk, payment: Row, decision: Decision) -> Row:
     answer["paymentMethod"] = {"type": payment["method"], "brand": METHODS[payment["method"]].notified_as}
     additional = {"authCode": AUTH_CODE, "refusalReasonRaw": decision.raw_reason, "acquirerCode": "TestPmmAcquirer"}
     if payment.get("stored_by"):  # this very request has stored it
-        additional |= tokenization(payment)
+        additional |= named_in_answer(payment)
     return answer | {"additionalData": additional}

@@ -15,8 +15,8 @@ from local.adyen.vocabulary import new_reference
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from local.adyen.authorisation import Desk
     from local.adyen.books import Row
+    from local.adyen.desk import Desk
 
 DEFENCE_DAYS = 18
 # Of each event: the dispute's status, and what becomes of the money (taken from the merchant, given back, or nothing).

@@ -14,8 +14,12 @@ from local.sandbox_bank.behaviour import MODES as BANK_MODES
 
 DAY_SECONDS = 24 * 3600
 # Adyen's store of idempotency keys is out of reach: 503 with the code 703, marked as transient.
-MODES = BANK_MODES | {"key_store_unavailable"}
-KINDS = frozenset({"payment", "details", "capture", "void", "refund", "reversal"})
+# `events_before_answer`: what the request causes is told before it is answered.
+MODES = BANK_MODES | {"key_store_unavailable", "events_before_answer"}
+# A `setup` is a payment of nothing, a `token` is stored without any, a `revocation` deletes one. A list is broken only
+# by a scenario that names it, so that one which is to break a write is not used up by the question before it.
+LIST = "stored_methods"
+KINDS = frozenset({"payment", "setup", "details", "capture", "void", "refund", "reversal", "token", "revocation", LIST})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,10 @@ class Settings:
     ``challenge`` or ``fingerprint``. ``bank_delay_ms`` is how long a bank takes to decide on a debit.
     ``modification_reference`` is the ``merchantReference`` in a modification's notification: its ``own``, or the
     ``payment``'s; the public pages say both.
+    ``recurring_contract`` enables that event of the standard webhook. ``token_in_answer`` names a card's token in the
+    answer that authorises it and in its notification. ``token_delay_ms`` is how long after its authorisation a card's
+    token comes into being: until then it is not listed, not told and can't be charged. ``tokens_fail``: the payment is
+    authorised, and nothing is stored. ``needs_processing_model`` refuses tokens without ``recurringProcessingModel``.
     """
 
     key_retention_seconds: int = 7 * DAY_SECONDS
@@ -43,6 +51,11 @@ class Settings:
     authorisation_days: int = 28
     native_first: str = "challenge"
     modification_reference: str = "own"
+    recurring_contract: bool = False
+    token_in_answer: bool = True
+    token_delay_ms: int = 0
+    tokens_fail: bool = False
+    needs_processing_model: bool = True
 
 
 @dataclass(slots=True)
@@ -82,7 +95,7 @@ class Behaviours:
         """Return the scenario for one request, and count it against ``times``."""
         with self._lock:
             scenario = self._scenario
-            if scenario is not None and (not scenario.kinds or kind in scenario.kinds):
+            if scenario is not None and (kind in scenario.kinds or (not scenario.kinds and kind != LIST)):
                 if scenario.times is None:
                     return scenario
                 if scenario.times > 0:

@@ -24,7 +24,8 @@ CREATE TABLE IF NOT EXISTS payments (
     state TEXT NOT NULL, captured_minor INTEGER NOT NULL, refunded_minor INTEGER NOT NULL,
     released_minor INTEGER NOT NULL, capture_delay_hours INTEGER, token TEXT UNIQUE, payer_said TEXT,
     native_step TEXT, details_done INTEGER NOT NULL, return_url TEXT NOT NULL, shopper_reference TEXT,
-    stored_method_id TEXT, store_it INTEGER NOT NULL, request TEXT NOT NULL, created_at_ms INTEGER NOT NULL);
+    stored_method_id TEXT, store_it INTEGER NOT NULL, request TEXT NOT NULL, created_at_ms INTEGER NOT NULL,
+    card TEXT NOT NULL DEFAULT '');
 CREATE INDEX IF NOT EXISTS payments_by_reference ON payments (reference);
 CREATE TABLE IF NOT EXISTS operations (
     psp_reference TEXT PRIMARY KEY, payment_psp_reference TEXT, company TEXT NOT NULL, merchant_account TEXT NOT NULL,
@@ -37,7 +38,7 @@ CREATE TABLE IF NOT EXISTS disputes (
 CREATE TABLE IF NOT EXISTS stored_methods (
     id TEXT PRIMARY KEY, company TEXT NOT NULL, merchant_account TEXT NOT NULL, shopper_reference TEXT NOT NULL,
     method TEXT NOT NULL, holder_name TEXT NOT NULL, models TEXT NOT NULL, created_at_ms INTEGER NOT NULL,
-    first_psp_reference TEXT NOT NULL);
+    first_psp_reference TEXT NOT NULL, card TEXT NOT NULL DEFAULT '', authenticated INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS keys (
     company TEXT NOT NULL, idempotency_key TEXT NOT NULL, request TEXT NOT NULL, status INTEGER NOT NULL,
     body TEXT NOT NULL, kept_until_ms INTEGER NOT NULL, PRIMARY KEY (company, idempotency_key));
@@ -48,6 +49,13 @@ CREATE TABLE IF NOT EXISTS notifications (
     state TEXT NOT NULL, due_at_ms INTEGER NOT NULL, attempts INTEGER NOT NULL, created_at_ms INTEGER NOT NULL,
     last_answer TEXT NOT NULL);
 """
+# Columns that files from before them lack.
+ADDED_COLUMNS = (
+    ("payments", "card", "TEXT NOT NULL DEFAULT ''"),
+    ("stored_methods", "first_psp_reference", "TEXT NOT NULL DEFAULT ''"),
+    ("stored_methods", "card", "TEXT NOT NULL DEFAULT ''"),
+    ("stored_methods", "authenticated", "INTEGER NOT NULL DEFAULT 0"),
+)
 
 
 class Books:
@@ -59,11 +67,10 @@ class Books:
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=NORMAL")
         self._connection.executescript(SCHEMA)
-        stored = self._connection.execute("PRAGMA table_info(stored_methods)")
-        if not any(column["name"] == "first_psp_reference" for column in stored):  # an older file
-            self._connection.execute(
-                "ALTER TABLE stored_methods ADD COLUMN first_psp_reference TEXT NOT NULL DEFAULT ''"
-            )
+        for table, name, kind in ADDED_COLUMNS:
+            columns = self._connection.execute(f"PRAGMA table_info({table})")
+            if not any(column["name"] == name for column in columns):  # an older file
+                self._connection.execute(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
         self._lock = threading.RLock()
 
     def close(self) -> None:

@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from local.adyen.authorisation import Desk
+from local.adyen.desk import Desk
 from local.adyen.details import submit_details
 from local.adyen.idempotency import KEPT_STATUSES, Keys, keep, kept_answer
 from local.adyen.modifications import KINDS, receive, receive_by_reference
 from local.adyen.payments import Origin, start_payment
-from local.adyen.stored import forget, list_stored
+from local.adyen.stored import forget, list_stored, store_without_payment
 from local.adyen.vocabulary import DECISIONS, Refused, new_reference
 
 if TYPE_CHECKING:
@@ -88,11 +88,12 @@ class Checkout:
         if match is None:
             raise Refused(404, "000", "Not Found", "internal")
         with self.books.transaction() as ledger:
+            desk = Desk(ledger, self.behaviours.settings(), self.clock.now_ms())
             if method == "GET" and match[1] is None:
-                return 200, list_stored(ledger, company, query)
+                return 200, list_stored(desk, company, query)
             if method == "DELETE" and match[1]:
-                forget(ledger, company, match[1], query, self.clock.now_ms())
-                return 204, None
+                forget(desk, company, match[1], query)
+                return 204, {}
         raise Refused(404, "000", "Not Found", "internal")
 
 
@@ -112,9 +113,17 @@ def path_of(url_path: str) -> str:
     return match[2]
 
 
-def kind_of(path: str) -> str:
+def kind_of(path: str, body: dict[str, Any]) -> str:
     """Return the kind of operation, in the sandbox bank's words. Raises ``Refused`` (404) for an unknown path."""
-    fixed = {"/payments": "payment", "/payments/details": "details", "/cancels": "void"}
+    fixed = {
+        "/payments": "payment",
+        "/payments/details": "details",
+        "/cancels": "void",
+        "/storedPaymentMethods": "token",
+    }
+    amount = body.get("amount")
+    if path == "/payments" and isinstance(amount, dict) and amount.get("value") == 0:
+        return "setup"
     if path in fixed:
         return fixed[path]
     match = _MODIFICATION.fullmatch(path)
@@ -133,6 +142,8 @@ def _execute(desk: Desk, request: ApiRequest, scenario: Scenario) -> Answer:
         holder = _HOLDERS.get(scenario.code, scenario.code) if declined else ""
         origin = Origin(company, request.base_url, holder if holder in DECISIONS else declined * "DECLINED")
         return 200, start_payment(desk, origin, body)
+    if request.path == "/storedPaymentMethods":
+        return 201, store_without_payment(desk, company, body)
     if request.path == "/cancels":
         return 201, receive_by_reference(desk, company, body, declined=declined)
     match = _MODIFICATION.fullmatch(request.path)

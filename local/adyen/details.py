@@ -7,8 +7,8 @@ import binascii
 import json
 from typing import TYPE_CHECKING, Any
 
+from local.adyen.actions import native_answer
 from local.adyen.authorisation import authorise, end, finished_answer
-from local.adyen.payments import native_answer
 from local.adyen.vocabulary import (
     NOT_AUTHENTICATED,
     SHOPPER_CANCELLED,
@@ -18,8 +18,8 @@ from local.adyen.vocabulary import (
 )
 
 if TYPE_CHECKING:
-    from local.adyen.authorisation import Desk
     from local.adyen.books import Row
+    from local.adyen.desk import Desk
 
 APPROVED, REFUSED, CANCELLED = "approved", "refused", "cancelled"
 ALREADY = (422, "704", "request already processed or in progress")

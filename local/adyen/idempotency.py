@@ -18,7 +18,7 @@ from local.adyen.vocabulary import Refused
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local.adyen.authorisation import Desk
+    from local.adyen.desk import Desk
 
 MAX_KEY_CHARACTERS = 64
 IN_PROGRESS = ("704", "request already processed or in progress")

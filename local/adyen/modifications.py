@@ -9,8 +9,8 @@ from local.adyen.notifications import notify
 from local.adyen.vocabulary import CAPTURE_FAILS, REFUND_FAILS, Refused, amount_of, new_reference
 
 if TYPE_CHECKING:
-    from local.adyen.authorisation import Desk
     from local.adyen.books import Row
+    from local.adyen.desk import Desk
 
 NO_BALANCE = "Insufficient balance on payment"
 NOT_CAPTURED = "Transaction hasn't been captured, refund not possible"

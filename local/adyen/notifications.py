@@ -93,6 +93,8 @@ def notify(ledger: Ledger, payment: Row, event_code: str, at_ms: int, **values: 
         item["originalReference"] = original
     if additional := values.get("additional"):
         item["additionalData"] = additional
+    if event_code == "RECURRING_CONTRACT":
+        item["originalPsp"] = original
     if event_code == "AUTHORISATION" and item["success"] == "true":
         item["operations"] = ["CANCEL", "CAPTURE", "REFUND"]
     queued = {"item": json.dumps(item), "event_code": event_code, "psp_reference": item["pspReference"]}

@@ -16,7 +16,7 @@ ANSWERS = {APPROVED: "Approve", REFUSED: "Refuse", CANCELLED: "Cancel"}
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Your bank</title></head>
 <body><h1>Your bank</h1>
-<p>{merchant} asks you to pay <strong>{amount} {currency}</strong> for order {reference}.</p>
+<p>{merchant} asks {wish} for order {reference}.</p>
 {choice}
 </body></html>
 """
@@ -31,12 +31,18 @@ def bank_page(payment: Row, path: str) -> bytes:
     ]
     page = _PAGE.format(
         merchant=escape(payment["merchant_account"]),
-        amount=major_units(payment["amount_minor"], payment["currency"]),
-        currency=escape(payment["currency"]),
+        wish=_wish(payment),
         reference=escape(payment["reference"]),
         choice="\n".join(links) if payment["state"] == "waiting" else _OVER,
     )
     return page.encode()
+
+
+def _wish(payment: Row) -> str:
+    if not payment["amount_minor"]:
+        return "to keep your card, without a payment,"
+    amount = major_units(payment["amount_minor"], payment["currency"])
+    return f"you to pay <strong>{amount} {escape(payment['currency'])}</strong>"
 
 
 def way_back(payment: Row) -> str:

@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from local.adyen.actions import action_of, native_answer, redirect
 from local.adyen.authorisation import authorise, end, finished_answer
 from local.adyen.books import spelled
-from local.adyen.clock import HOUR_MS, iso8601
-from local.adyen.stored import stored_method
+from local.adyen.clock import HOUR_MS
+from local.adyen.stored import card_of, check_model, shopper_of, stored_method, stores
 from local.adyen.vocabulary import (
     ANSWERED_LATER,
-    ASKS_FOR_AUTHENTICATION,
     AUTHENTICATION_REQUIRED,
     METHODS,
     Refused,
     amount_of,
+    asks_payer,
     decision_of,
+    later_holder,
     new_reference,
     new_token,
 )
 
 if TYPE_CHECKING:
-    from local.adyen.authorisation import Desk
     from local.adyen.books import Row
+    from local.adyen.desk import Desk
 
 MAX_METADATA_ENTRIES, MAX_METADATA_KEY, MAX_METADATA_VALUE = 20, 20, 80
 MAX_CAPTURE_DELAY_HOURS = 672
 MAX_REFERENCE = 80
-MIN_SHOPPER, MAX_SHOPPER = 3, 256
 # What is written into the books of the request, for tests to see; never the payer's card.
 KEPT = (
     "additionalData",
@@ -70,11 +69,11 @@ def start_payment(desk: Desk, origin: Origin, body: dict[str, Any]) -> Row:
         return _card(desk, origin, payment, body)
     if payment["state"] == "waiting":
         desk.ledger.put_off("close_offer", payment["psp_reference"], desk.now_ms + desk.settings.offer_hours * HOUR_MS)
-        return {"resultCode": "RedirectShopper", "action": _redirect(origin, payment)}
+        return {"resultCode": "RedirectShopper", "action": redirect(origin.base_url, payment)}
     answer: Row = {"resultCode": method.result_code, "merchantReference": payment["reference"]}
     answer["pspReference"] = payment["psp_reference"]
     if method.action:
-        answer["action"] = _action(desk, payment, method.action)
+        answer["action"] = action_of(desk, payment, method.action)
     if payment["method"] == "sepadirectdebit":
         desk.ledger.put_off("decide", payment["psp_reference"], desk.now_ms + desk.settings.bank_delay_ms)
     else:
@@ -84,9 +83,7 @@ def start_payment(desk: Desk, origin: Origin, body: dict[str, Any]) -> Row:
 
 
 def _card(desk: Desk, origin: Origin, payment: Row, body: dict[str, Any]) -> Row:
-    off_session = body.get("shopperInteraction") == "ContAuth"
-    asks = payment["holder_name"] == ASKS_FOR_AUTHENTICATION
-    if asks and off_session:
+    if asks_payer(payment["holder_name"]) and _absent(body):
         end(desk, payment, AUTHENTICATION_REQUIRED)
         return finished_answer(desk, payment, AUTHENTICATION_REQUIRED)
     if payment["state"] == "waiting":
@@ -97,7 +94,7 @@ def _card(desk: Desk, origin: Origin, payment: Row, body: dict[str, Any]) -> Row
             "resultCode": "RedirectShopper",
             "pspReference": payment["psp_reference"],
             "merchantReference": payment["reference"],
-            "action": _redirect(origin, payment),
+            "action": redirect(origin.base_url, payment),
         }
     if payment["state"] == "received":
         desk.ledger.put_off("decide", payment["psp_reference"], desk.now_ms + desk.settings.bank_delay_ms)
@@ -111,49 +108,15 @@ def _card(desk: Desk, origin: Origin, payment: Row, body: dict[str, Any]) -> Row
     return finished_answer(desk, payment, decision)
 
 
-def native_answer(payment: Row) -> Row:
-    """Return the answer that asks for the next step of native 3D Secure 2; it has no PSP reference yet."""
-    step = payment["native_step"]
-    token = {"threeDSMessageVersion": "2.2.0", "threeDSServerTransID": payment["token"]}
-    action = {
-        "type": "threeDS2",
-        "subtype": step,
-        "paymentMethodType": "scheme",
-        "authorisationToken": payment["token"],
-        "paymentData": payment["token"],
-        "token": base64.b64encode(json.dumps(token).encode()).decode(),
-    }
-    return {"resultCode": "ChallengeShopper" if step == "challenge" else "IdentifyShopper", "action": action}
-
-
-def _redirect(origin: Origin, payment: Row) -> Row:
-    page = "threeDS/redirect" if payment["method"] == "scheme" else "redirect"
-    return {
-        "type": "redirect",
-        "method": "GET",
-        "paymentMethodType": payment["method"],
-        "url": f"{origin.base_url}/checkoutshopper/{page}?MD={payment['token']}",
-    }
-
-
-def _action(desk: Desk, payment: Row, kind: str) -> Row:
-    expires = iso8601(desk.now_ms + desk.settings.voucher_hours * HOUR_MS)
-    amount = {"value": payment["amount_minor"], "currency": payment["currency"]}
-    action: Row = {"type": kind, "paymentMethodType": payment["method"]}
-    if kind == "voucher":
-        number = int.from_bytes(payment["token"].encode()) % 10**9
-        voucher = {"reference": f"{number:09d}", "entity": "12101", "expiresAt": expires}
-        return {**action, **voucher, "initialAmount": amount, "totalAmount": amount}
-    if kind == "bankTransfer":
-        return {**action, "reference": payment["psp_reference"], "totalAmount": amount}
-    return {**action, "paymentData": payment["token"]}
-
-
 def _checked(desk: Desk, origin: Origin, body: dict[str, Any]) -> Row:
     """Return the payment's row, or raise ``Refused``."""
     amount_minor, currency = amount_of(body)
-    method, holder_name, stored_id = _method(desk, origin, body)
+    method, holder_name, stored_id, card = _method(desk, origin, body)
     _check_texts(body)
+    if amount_minor < METHODS[method].least_minor:
+        raise Refused(422, "137", "Invalid amount specified")
+    if body.get("storePaymentMethod") or stored_id is not None:
+        check_model(desk, body)
     if method == "scheme":
         state = "waiting" if _asks(body, holder_name) else "received" if holder_name == ANSWERED_LATER else "decided"
     else:
@@ -181,26 +144,30 @@ def _checked(desk: Desk, origin: Origin, body: dict[str, Any]) -> Row:
         "return_url": body["returnUrl"],
         "shopper_reference": body.get("shopperReference"),
         "stored_method_id": stored_id,
-        "store_it": int(bool(body.get("storePaymentMethod")) and bool(body.get("shopperReference"))),
+        "store_it": int(stores(body, method)),
+        "card": card,
         "request": spelled({name: body[name] for name in KEPT if name in body}),
         "created_at_ms": desk.now_ms,
     }
 
 
-def _method(desk: Desk, origin: Origin, body: dict[str, Any]) -> tuple[str, str, str | None]:
-    """Return the method's type, the holder's name, and the id of the stored method if one is used."""
+def _method(desk: Desk, origin: Origin, body: dict[str, Any]) -> tuple[str, str, str | None, str]:
+    """Return the method's type, the holder's name, the id of the stored method if one is used, and the card."""
     given = body.get("paymentMethod")
     if not isinstance(given, dict):
         raise Refused(422, "14_004", "Missing payment method details")
     stored_id = given.get("storedPaymentMethodId")
     if stored_id is None:
         method, holder_name = str(given.get("type")), str(given.get("holderName") or given.get("ownerName") or "")
+        card = card_of(given, holder_name)
     else:
-        stored = stored_method(desk.ledger, origin.company, body.get("shopperReference"), str(stored_id))
-        method, holder_name = stored["method"], stored["holder_name"]
+        stored = stored_method(desk, origin.company, body, str(stored_id))
+        method, holder_name, card = stored["method"], stored["holder_name"], stored["card"]
+        if _absent(body):
+            holder_name = later_holder(holder_name, authenticated=bool(stored["authenticated"]))
     if method not in METHODS:
         raise Refused(500, "905", "Payment details are not supported", "configuration")
-    return method, origin.imposed_holder or holder_name, stored_id
+    return method, origin.imposed_holder or holder_name, stored_id, card
 
 
 def _check_texts(body: dict[str, Any]) -> None:
@@ -211,9 +178,7 @@ def _check_texts(body: dict[str, Any]) -> None:
         raise Refused(422, "132", "Invalid Reference")
     if not body.get("returnUrl"):
         raise Refused(422, "14_030", "Return URL is missing.")
-    shopper = body.get("shopperReference")
-    if shopper is not None and not MIN_SHOPPER <= len(str(shopper)) <= MAX_SHOPPER:
-        raise Refused(422, "000", "shopperReference has from 3 to 256 characters")
+    shopper_of(body)
     metadata = body.get("metadata", {})
     if len(metadata) > MAX_METADATA_ENTRIES:
         raise Refused(422, "177", "Metadata size exceeds limit")
@@ -233,10 +198,14 @@ def _capture_delay(desk: Desk, body: dict[str, Any]) -> int | None:
 
 def _asks(body: dict[str, Any], holder_name: str) -> bool:
     """Return whether the payer has to authenticate; never in a payment without the payer (``ContAuth``)."""
-    if body.get("shopperInteraction") == "ContAuth":
+    if _absent(body):
         return False
     always = body.get("authenticationData", {}).get("attemptAuthentication") == "always"
-    return always or holder_name == ASKS_FOR_AUTHENTICATION
+    return always or asks_payer(holder_name)
+
+
+def _absent(body: dict[str, Any]) -> bool:
+    return body.get("shopperInteraction") == "ContAuth"
 
 
 def _native(body: dict[str, Any]) -> bool:
@@ -246,5 +215,6 @@ def _native(body: dict[str, Any]) -> bool:
 
 def _operation(payment: Row) -> Row:
     same = ("psp_reference", "company", "merchant_account", "reference", "amount_minor", "currency", "created_at_ms")
-    own = {"payment_psp_reference": payment["psp_reference"], "kind": "payment", "status": "received", "reason": ""}
+    kind = "payment" if payment["amount_minor"] else "setup"
+    own = {"payment_psp_reference": payment["psp_reference"], "kind": kind, "status": "received", "reason": ""}
     return {**{name: payment[name] for name in same}, **own}

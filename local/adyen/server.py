@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from local.adyen.admin import Admin
-from local.adyen.authorisation import Desk
+from local.adyen.behaviour import LIST
 from local.adyen.books import Books
 from local.adyen.checkout import ApiRequest, Checkout, company_of, kind_of, path_of
 from local.adyen.delivery import Delivery
+from local.adyen.desk import Desk
 from local.adyen.details import payer_answers
 from local.adyen.idempotency import KEPT_STATUSES, Transient
 from local.adyen.office import Office
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from local.sandbox_bank.behaviour import Scenario
 
 HUGE_BODY_BYTES = 64 * 1024 * 1024
+NO_CONTENT = 204
 KEY_STORE_UNAVAILABLE = (503, "703", "required resource temporarily unavailable")
 
 
@@ -92,7 +94,8 @@ class Handler(BaseHTTPRequestHandler):
         raw = self._raw_body()
         try:
             company, path = company_of(self.headers.get("X-API-Key")), path_of(urlsplit(self.path).path)
-            body, kind = _parsed(raw), kind_of(path)
+            body = _parsed(raw)
+            kind = kind_of(path, body)
         except Refused as refused:
             return self._send(refused.status, refused.body)
         request = ApiRequest(company, path, body, self.headers.get("Idempotency-Key", ""), self.server.base_url)
@@ -115,6 +118,8 @@ class Handler(BaseHTTPRequestHandler):
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             # A member of another type than the specification's: nothing is booked, as its transaction is rolled back.
             return self._send(400, Refused(400, "702", f"Unexpected input: {error}").body)
+        if scenario.mode == "events_before_answer":
+            self.server.office.catch_up()
         self._answer(status, body, scenario, request.key)
         return self.server.office.wake()
 
@@ -150,6 +155,8 @@ class Handler(BaseHTTPRequestHandler):
                 self._reset()
             case "error_after_booking":
                 self._send(500, Refused(500, "000", "Internal error", "internal").body)
+            case _ if status == NO_CONTENT:
+                self._send_bytes(status, b"")
             case "garbage_body":
                 self._send_bytes(status, b'{"pspReference": ', headers)
             case "huge_body":
@@ -179,12 +186,23 @@ class Handler(BaseHTTPRequestHandler):
 
     def _stored(self, method: str) -> None:
         url = urlsplit(self.path)
+        office = self.server.office
+        scenario = office.behaviours.next_scenario(LIST if method == "GET" else "revocation", "")
+        if self._misbehaved_before(scenario):
+            return None
+        if scenario.mode in {"slow", "book_late"}:
+            time.sleep(scenario.delay_ms / 1000)
+        if scenario.mode == "error_kept":
+            return self._send(500, Refused(500, "000", "Internal error", "internal").body)
         try:
             company, path = company_of(self.headers.get("X-API-Key")), path_of(url.path)
-            answer = self.server.checkout.stored_methods(company, method, path, dict(parse_qsl(url.query)))
+            status, body = self.server.checkout.stored_methods(company, method, path, dict(parse_qsl(url.query)))
         except Refused as refused:
             return self._send(refused.status, refused.body)
-        return self._send_bytes(204, b"") if answer[0] == 204 else self._send(*answer)
+        if scenario.mode == "events_before_answer":
+            office.catch_up()
+        self._answer(status, body, scenario, "")
+        return office.wake()
 
     def _admin(self, method: str) -> None:
         try:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from local.adyen.authorisation import Desk, authorise, capture_automatically, end
+from local.adyen.authorisation import authorise, capture_automatically, end
+from local.adyen.desk import Desk
 from local.adyen.modifications import decide, fail_later
 from local.adyen.notifications import notify
 from local.adyen.vocabulary import decision_of

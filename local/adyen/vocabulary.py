@@ -75,25 +75,38 @@ DECISIONS: Mapping[str, Decision] = MappingProxyType(
 )
 # A payer whose card always asks for authentication; a name of this fake, see README.md.
 ASKS_FOR_AUTHENTICATION = "AUTHENTICATE"
+# The same, and its issuer asks for the payer again at each later charge, though the set-up was authenticated.
+ALWAYS_ASKS = "AUTHENTICATE_ALWAYS"
+# `LATER : <HOLDER>` can be stored, and decides as <HOLDER> once the stored card is charged without its payer.
+LATER = "LATER"
 ANSWERED_LATER = "PENDING"  # of Adyen's table: the payment is Received, and decided later
 CAPTURE_FAILS, REFUND_FAILS = "capture failed", "refund failed"  # of Adyen's page on failed modifications
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A payment method: what ``/payments`` answers first, and the name that notifications give it."""
+    """A payment method: what ``/payments`` answers first, and the name that notifications give it.
+
+    ``least_minor`` is the smallest amount that it takes, and ``stored_as`` the method that a token of it charges: none
+    where it can't be stored.
+    """
 
     result_code: str
     action: str = ""
     notified_as: str = ""
     refundable: bool = True
+    least_minor: int = 1
+    stored_as: str = ""
 
 
 METHODS: Mapping[str, Method] = MappingProxyType(
     {
-        "scheme": Method("Authorised", notified_as="visa"),
-        "ideal": Method("RedirectShopper", "redirect", "ideal"),
-        "sepadirectdebit": Method("Received", notified_as="sepadirectdebit"),
+        "scheme": Method("Authorised", notified_as="visa", least_minor=0, stored_as="scheme"),
+        # https://docs.adyen.com/payment-methods/ideal/ios-drop-in#recurring-payments: from 0.01, by SEPA Direct Debit.
+        "ideal": Method("RedirectShopper", "redirect", "ideal", stored_as="sepadirectdebit"),
+        "sepadirectdebit": Method(
+            "Received", notified_as="sepadirectdebit", least_minor=0, stored_as="sepadirectdebit"
+        ),
         "bankTransfer_IBAN": Method("Received", "bankTransfer", "bankTransfer_IBAN"),
         "multibanco": Method("PresentToShopper", "voucher", "multibanco"),
         "mbway": Method("Pending", "await", "mbway"),
@@ -113,6 +126,22 @@ def decision_of(holder_name: str) -> Decision:
     if raw:
         return Decision(decision.result_code, decision.refusal_reason, decision.refusal_code, raw.strip())
     return decision
+
+
+def later_holder(holder_name: str, *, authenticated: bool) -> str:
+    """Return the name that decides when a stored card is charged without its payer.
+
+    A payer who has authenticated when the card was stored is not asked again, as the page on tokens says.
+    """
+    if authenticated and holder_name == ASKS_FOR_AUTHENTICATION:
+        return ""
+    name, _, later = holder_name.partition(":")
+    return later.strip() if name.strip() == LATER else holder_name
+
+
+def asks_payer(holder_name: str) -> bool:
+    """Return whether the card of this holder is authorised with its payer's authentication alone."""
+    return holder_name in {ASKS_FOR_AUTHENTICATION, ALWAYS_ASKS}
 
 
 def new_reference() -> str:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import itertools
 import tempfile
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 from urllib.request import HTTPRedirectHandler, build_opener
 
@@ -22,7 +23,15 @@ from payonce.domain.gateway import PaymentMethodType
 from payonce.gateways.account_notices import PlatformNotices
 from payonce.gateways.adyen_gateway import adyen_from_options
 from payonce.gateways.adyen_notices import AdyenNoticeReader
-from payonce.gateways.check.vendor import NotBroughtError, SignedEvent, Token, Vendor, VendorFault
+from payonce.gateways.check.vendor import (
+    EventOrder,
+    NotBroughtError,
+    SetupFault,
+    SignedEvent,
+    Token,
+    Vendor,
+    VendorFault,
+)
 from payonce.notices.acceptance import Acceptance
 from payonce.notices.told import KeptNoticeBook
 from payonce.stores.memory import MemoryDatabase
@@ -30,11 +39,10 @@ from payonce.stores.memory_queue import MemoryQueue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any
 
     from local.adyen.running import AdyenHandle
     from local.receiver import ReceiverServer
-    from payonce.domain.gateway import AwaitsPayer, Instruction
+    from payonce.domain.gateway import AwaitsPayer, Instruction, MethodSaved
     from payonce.ports import Clock, Gateway, NoticeReader
 
 # Of https://github.com/Adyen/adyen-python-api-library/blob/16.0.0/test/UtilTest.py
@@ -48,7 +56,23 @@ _FAULTS = {
     VendorFault.FAILURE_KEPT: "error_kept",
     VendorFault.BOOKED_LATE: "book_late",
 }
-_HOLDERS = {Token.DECLINED: "DECLINED", Token.NEEDS_PAYER: "AUTHENTICATE", Token.NEEDS_CONFIRMATION: "AUTHENTICATE"}
+_HOLDERS = {
+    Token.DECLINED: "DECLINED",
+    Token.DECLINED_AT_SETUP: "DECLINED",
+    Token.DECLINED_LATER: "LATER : NOT_ENOUGH_BALANCE",
+    Token.NEEDS_PAYER: "AUTHENTICATE",
+    Token.NEEDS_CONFIRMATION: "AUTHENTICATE",
+}
+_SETUP_FAULTS: dict[SetupFault, dict[str, Any]] = {
+    SetupFault.SAVED_LATE: {"token_in_answer": False, "token_delay_ms": 3_600_000},
+    SetupFault.SAVED_NOTHING: {"tokens_fail": True},
+}
+_ORDERS: dict[EventOrder, dict[str, Any]] = {
+    EventOrder.TWICE: {"duplicates": 1},
+    EventOrder.REVERSED: {"order": "reversed"},
+    EventOrder.LATE: {"held": True},
+}
+EVENT_SECONDS = 0.1  # in which an event that precedes the answer is taken
 _METHODS = {
     PaymentMethodType.BANK_TRANSFER: "ideal",
     PaymentMethodType.VOUCHER: "multibanco",
@@ -60,12 +84,14 @@ class AdyenVendor(Vendor):
     """``Vendor`` for a running fake, whose notifications arrive at ``receiver``."""
 
     customer = "shopper_1"
+    other_customer = "shopper_2"
 
     def __init__(self, handle: AdyenHandle, receiver: ReceiverServer) -> None:
         self.url = handle.api_url
         self._handle = handle
         self._receiver = receiver
         self._taken = 0
+        self._taking = threading.Lock()
         self._database, self._queue = MemoryDatabase(), MemoryQueue()
         self._reader = PlatformNotices(AdyenNoticeReader([HMAC_KEY]), MERCHANT_ACCOUNT)
 
@@ -86,7 +112,8 @@ class AdyenVendor(Vendor):
         if token in {Token.DEBIT, Token.DEBIT_FAILS}:
             raise NotBroughtError("the fake's stored methods are cards")
         holder = _HOLDERS.get(token)
-        return f"STORED_{holder}" if holder else f"pm_token_{next(_numbers)}"
+        # Any other name is a card that pays. Each is another one, so that each set-up stores its own.
+        return f"STORED_{holder or f'CARD_{next(_numbers)}'}"
 
     def method_token(self, method_type: PaymentMethodType) -> str:
         """See ``Vendor``."""
@@ -118,19 +145,71 @@ class AdyenVendor(Vendor):
     def deliver(self) -> None:
         """See ``Vendor``."""
         self._handle.advance()
-        clock = SystemClock()
-        acceptance = Acceptance(database=self._database, queue=self._queue, clock=clock)
-        arrived = self._receiver.received[self._taken :]
-        for request in arrived:
-            notices = self._reader.read(request.body, request.headers, now_ms=clock.now_ms())
-            acceptance.accept(GATEWAY, notices, request.body)
-        self._taken += len(arrived)
+        self._take()
+
+    def _take(self) -> None:
+        with self._taking:
+            clock = SystemClock()
+            acceptance = Acceptance(database=self._database, queue=self._queue, clock=clock)
+            arrived = self._receiver.received[self._taken :]
+            for request in arrived:
+                notices = self._reader.read(request.body, request.headers, now_ms=clock.now_ms())
+                acceptance.accept(GATEWAY, notices, request.body)
+            self._taken += len(arrived)
 
     @contextmanager
     def misbehave(self, fault: VendorFault) -> Iterator[None]:
         """See ``Vendor``."""
         with self._handle.misbehaving(_FAULTS[fault], times=1, delay_ms=600):
             yield
+
+    @contextmanager
+    def misbehave_at_setup(self, fault: SetupFault) -> Iterator[None]:
+        """See ``Vendor``."""
+        self._handle.configure(**_SETUP_FAULTS[fault])
+        try:
+            yield
+        finally:
+            self._handle.configure(token_in_answer=True, token_delay_ms=0, tokens_fail=False)
+
+    @contextmanager
+    def in_order(self, order: EventOrder) -> Iterator[None]:
+        """See ``Vendor``."""
+        if order is EventOrder.BEFORE_ANSWER:
+            with self._taking_at_once(), self._handle.misbehaving("events_before_answer"):
+                yield
+            return
+        self._subscribe(**_ORDERS[order])
+        try:
+            yield
+        finally:
+            self._subscribe(duplicates=0, order="as_they_happen", held=False)
+
+    @contextmanager
+    def _taking_at_once(self) -> Iterator[None]:
+        """Take each event as soon as it arrives; the fake waits for the receiver, and answers after that."""
+        over = threading.Event()
+
+        def take() -> None:
+            while not over.wait(EVENT_SECONDS / 10):
+                self._take()
+
+        thread = threading.Thread(target=take, daemon=True)
+        thread.start()
+        self._receiver.delay_seconds = EVENT_SECONDS
+        try:
+            yield
+        finally:
+            self._receiver.delay_seconds = 0
+            over.set()
+            thread.join()
+
+    def _subscribe(self, **values: Any) -> None:
+        self._handle.subscribe(f"{self._receiver.url}/adyen", **values)
+
+    def end_by_hand(self, saved: MethodSaved) -> None:
+        """See ``Vendor``. Adyen's id ends the token, whatever an adapter puts before it."""
+        self._handle.act("disable_token", id=saved.token.rpartition(":")[2])
 
     def notice_reader(self, *, trusted: bool = True) -> NoticeReader:
         """See ``Vendor``."""

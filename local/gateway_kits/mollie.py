@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 from local.mollie.server import MollieApi, running_mollie
 from payonce.domain.gateway import OperationKind, PaymentMethodType
-from payonce.gateways.check.vendor import NotBroughtError, SignedEvent, Token, Vendor, VendorFault
+from payonce.gateways.check.vendor import NotBroughtError, SetupFault, SignedEvent, Token, Vendor, VendorFault
 from payonce.gateways.mollie_gateway import MollieGateway
 from payonce.gateways.mollie_notices import SIGNATURE_HEADER, MollieNoticeReader, sign
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from payonce.domain.gateway import AwaitsPayer, Instruction
+    from payonce.domain.gateway import AwaitsPayer, Instruction, MethodSaved
     from payonce.ports import Clock, Gateway, NoticeReader
 
 SECRET, OTHER_SECRET = "mollie_secret", "another_secret"
@@ -28,6 +28,8 @@ _TOKENS = {
     Token.OK: "creditcard",
     Token.NEEDS_PAYER: "creditcard",
     Token.DECLINED: "tkn_declined",
+    Token.DECLINED_AT_SETUP: "tkn_declined",
+    Token.DECLINED_LATER: "tkn_later",
     Token.DEBIT: "mdt_debit",
     Token.DEBIT_FAILS: "mdt_debitfails",
 }
@@ -44,11 +46,11 @@ _numbers = itertools.count(1)
 class MollieVendor(Vendor):
     """``Vendor`` for Mollie. Every card payment waits for its payer."""
 
-    customer = "cst_fake"  # a mandate is its customer's
-
     def __init__(self, url: str, api: MollieApi) -> None:
         self.url = url
         self.api = api
+        # A mandate is its customer's.
+        self.customer, self.other_customer = (str(api.books.customers.create({})["id"]) for _ in range(2))
 
     def make_adapter(self, url: str, clock: Clock) -> Gateway:
         """See ``Vendor``."""
@@ -61,7 +63,7 @@ class MollieVendor(Vendor):
             rows = list(self.api.books.payments.values())
             if instruction.kind is OperationKind.VOID:
                 return sum(row["releases"] for row in rows if row["id"] == instruction.gateway_charge_id)
-            if instruction.kind is not OperationKind.PAYMENT:
+            if instruction.kind not in {OperationKind.PAYMENT, OperationKind.SETUP}:
                 rows = [one for row in rows for one in row[f"{instruction.kind}s"]]
             mine = [one for one in rows if one["metadata"]["reference"] == instruction.gateway_reference]
             alive = [one for one in mine if one["status"] not in {"failed", "expired"}]
@@ -96,6 +98,23 @@ class MollieVendor(Vendor):
             yield
         finally:
             self.api.fault = ""
+
+    @contextmanager
+    def misbehave_at_setup(self, fault: SetupFault) -> Iterator[None]:
+        """See ``Vendor``. A mandate is pending while its account number has not arrived."""
+        if fault is not SetupFault.SAVED_LATE:
+            raise NotBroughtError("a first payment that is paid makes a mandate")
+        usual = self.api.books.settings.iban_seconds
+        self.api.books.settings.iban_seconds = dict.fromkeys(("creditcard", "ideal", "paypal", "None"), 3_600)
+        try:
+            yield
+        finally:
+            self.api.books.settings.iban_seconds = usual
+
+    def end_by_hand(self, saved: MethodSaved) -> None:
+        """See ``Vendor``: the card has expired, or the bank has withdrawn the mandate."""
+        with self.api.books.lock:
+            self.api.books.mandates.invalidate(saved.mandate_id or saved.token)
 
     def notice_reader(self, *, trusted: bool = True) -> NoticeReader:
         """See ``Vendor``."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from local.sandbox_bank.running import BankHandle
-    from payonce.domain.gateway import AwaitsPayer, Instruction
+    from payonce.domain.gateway import AwaitsPayer, Instruction, MethodSaved
     from payonce.ports import Clock, Gateway, NoticeReader
 
 SECRET, OTHER_SECRET = ("whsec_" + base64.b64encode(bytes(range(start, start + 32))).decode() for start in (0, 32))
@@ -56,6 +56,8 @@ _FAULTS: dict[VendorFault, dict[str, Any]] = {
 class BankVendor(Vendor):
     """``Vendor`` for one bank of the process."""
 
+    other_customer = "customer-8"
+
     def __init__(self, handle: BankHandle, bank: str, *, keys: bool) -> None:
         self.url = handle.base_url(bank)
         self._handle = handle
@@ -74,6 +76,8 @@ class BankVendor(Vendor):
 
     def token(self, token: Token) -> str:
         """See ``Vendor``."""
+        if token is Token.DECLINED_LATER:
+            raise NotBroughtError("the bank declines no method that it has saved")
         return _TOKENS.get(token) or f"pm_{next(_numbers)}"
 
     def method_token(self, method_type: PaymentMethodType) -> str:
@@ -108,6 +112,10 @@ class BankVendor(Vendor):
         """See ``Vendor``."""
         action = {OperationKind.VOID: "cancel"}.get(kind, kind.value)
         self._handle.dashboard(self._bank, action, charge_id=gateway_charge_id, amount_minor=amount_minor)
+
+    def end_by_hand(self, saved: MethodSaved) -> None:
+        """See ``Vendor``."""
+        self._handle.dashboard(self._bank, "revoke", saved_method=saved.token)
 
     @contextmanager
     def misbehave(self, fault: VendorFault) -> Iterator[None]:

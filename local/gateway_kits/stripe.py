@@ -38,7 +38,7 @@ from payonce.gateways.stripe_objects import CAPTURE_REFERENCE_KEY, REFERENCE_KEY
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from payonce.domain.gateway import AwaitsPayer, Instruction
+    from payonce.domain.gateway import AwaitsPayer, Instruction, MethodSaved
     from payonce.ports import Clock, Gateway, NoticeReader
 
 SECRET, OTHER_SECRET = "whsec_present", "whsec_other"
@@ -54,6 +54,7 @@ class StripeVendor(Vendor):
     def __init__(self, url: str) -> None:
         self.url = url
         self.customer = make_customer(url)
+        self.other_customer = make_customer(url)
 
     def make_adapter(self, url: str, clock: Clock) -> Gateway:
         """See ``Vendor``."""
@@ -78,7 +79,7 @@ class StripeVendor(Vendor):
         match token:
             case Token.OK:
                 return make_payment_method(self.url)
-            case Token.DECLINED:
+            case Token.DECLINED | Token.DECLINED_LATER:
                 return make_payment_method(self.url, DECLINED_CARD)
             case Token.DECLINED_AT_SETUP:
                 return make_payment_method(self.url, DECLINED_AT_SETUP_CARD)
@@ -103,6 +104,10 @@ class StripeVendor(Vendor):
         """See ``Vendor``."""
         authenticate(self.url, waiting.gateway_object_id, success=approve)
         return None
+
+    def end_by_hand(self, saved: MethodSaved) -> None:
+        """See ``Vendor``: https://docs.stripe.com/api/payment_methods/detach."""
+        call(self.url, "POST", f"/v1/payment_methods/{saved.token}/detach")
 
     def settle(self) -> None:
         """See ``Vendor``. localstripe settles debits a moment later."""

@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from local.mollie.mandates import API, Mandates
+from local.mollie.customers import Customers
+from local.mollie.mandates import Mandates
+from local.mollie.settings import MollieSettings
+from local.mollie.showing import as_amount, no_cents, payment_shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,9 +23,6 @@ DEBIT_SECONDS = 2 * 86_400
 REFUND_SECONDS = 86_400
 EXPIRY_SECONDS = {"creditcard": 900}  # the "session timeout" of https://docs.mollie.com/docs/cards
 OTHER_EXPIRY_SECONDS = 12 * 86_400
-KEY_SECONDS = 3_600
-CHECKOUT = "https://www.mollie.com/checkout/select-method/"
-NO_CENTS = frozenset({"ISK", "JPY"})
 # fmt: off
 METHODS = frozenset(
     {
@@ -52,16 +52,10 @@ def cents(amount: Any, name: str = "amount") -> int:
     value, currency = (amount.get("value"), amount.get("currency")) if isinstance(amount, dict) else (None, None)
     if not isinstance(currency, str) or not re.fullmatch("[A-Z]{3}", currency):
         raise refuse(422, "The amount contains an invalid currency", f"{name}.currency")
-    form = r"\d+" if currency in NO_CENTS else r"\d+\.\d\d"
+    form = r"\d+" if no_cents(currency) else r"\d+\.\d\d"
     if not isinstance(value, str) or not re.fullmatch(form, value):
         raise refuse(422, "The amount contains an invalid value", name)
     return int(value.replace(".", ""))
-
-
-def as_amount(minor: int, currency: str) -> Row:
-    """Return the amount object."""
-    value = str(minor) if currency in NO_CENTS else f"{minor // 100}.{minor % 100:02}"
-    return {"currency": currency, "value": value}
 
 
 @dataclass
@@ -71,11 +65,13 @@ class MollieBooks:
     payments: dict[str, Row] = field(default_factory=dict)
     ahead_seconds: float = 0
     can_cancel: bool = True
+    settings: MollieSettings = field(default_factory=MollieSettings)
     lock: threading.RLock = field(default_factory=threading.RLock)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def __post_init__(self) -> None:
-        self.mandates = Mandates(self._id, self.moment, refuse)
+        self.mandates = Mandates(self.settings, self._id, self.moment, refuse)
+        self.customers = Customers(self.settings, self._id, self.moment, refuse)
 
     def now(self) -> float:
         """Return the fake's time in epoch seconds."""
@@ -107,16 +103,19 @@ class MollieBooks:
             raise refuse(422, "The payment method is not enabled for one-off payments", "method")
         if asked.get("captureMode") == "manual" and method not in HOLDS:
             raise refuse(422, "The payment method does not support manual captures", "captureMode")
+        if asked.get("customerId"):
+            self.customers.of_payment(str(asked["customerId"]))
         asked = self.mandates.named(asked, amount)
         currency = asked["amount"]["currency"]
         row: Row = {"resource": "payment", "id": self._id("tr"), "mode": "test", "createdAt": self.moment()}
         row |= {name: asked.get(name) for name in ("amount", "description", "metadata", "method", "redirectUrl")}
         row |= {"sequenceType": asked.get("sequenceType", "oneoff"), "profileId": "pfl_fake", "status": "open"}
-        row |= {name: asked[name] for name in ("captureMode", "customerId", "mandateId") if name in asked}
+        row |= {name: asked[name] for name in ("captureMode", "customerId", "mandateId", "webhookUrl") if name in asked}
         row |= {"captures": [], "refunds": [], "chargebacks": [], "releases": 0, "minor": amount, "currency": currency}
         self.payments[row["id"]] = row
-        who = str(asked.get("mandateId") or asked.get("cardToken") or "")
-        row["fails"] = who.endswith(("_declined", "_debitfails"))
+        who = str(asked.get("cardToken") or asked.get("mandateId") or "")
+        row["later"] = who.endswith("_later")
+        row["fails"] = who.endswith(("_declined", "_debitfails")) or who in self.mandates.failing
         if method == "directdebit":
             row |= {"status": "pending", "due": self.now() + DEBIT_SECONDS, "details": {}}
         elif recurring or row["fails"]:
@@ -131,7 +130,7 @@ class MollieBooks:
         if row["status"] != "open" or not self.can_cancel:
             raise refuse(422, "The payment cannot be cancelled")
         row |= {"status": "canceled", "canceledAt": self.moment()}
-        self.mandates.decide(row, approved=False)
+        self.mandates.decide(row, self.now(), approved=False)
         return row
 
     def capture(self, row: Row, asked: Row) -> Row:
@@ -179,7 +178,7 @@ class MollieBooks:
 
     def executed(self, row: Row, *, approve: bool, reason: str = "card_declined") -> None:
         """Pay, hold or fail the payment, as the payer or the payer's bank decides."""
-        self.mandates.decide(row, approved=approve)
+        self.mandates.decide(row, self.now(), approved=approve)
         if not approve:
             row |= {"status": "failed", "failedAt": self.moment()}
             row["details"] = {"bankReasonCode": "AM04"} if row["method"] == "directdebit" else {"failureReason": reason}
@@ -198,6 +197,7 @@ class MollieBooks:
     def settle(self) -> None:
         """Let all happen that is due."""
         now = self.now()
+        self.mandates.settle(now)
         for row in self.payments.values():
             for one in (*row["captures"], *row["refunds"]):
                 if one["status"] == "pending" and one["due"] <= now:
@@ -208,7 +208,7 @@ class MollieBooks:
                 row |= {"status": "paid" if self.captured(row) else "canceled", "canceledAt": self.moment()}
             elif row["status"] == "open" and row["due"] <= now:
                 row |= {"status": "expired", "expiredAt": self.moment()}
-                self.mandates.decide(row, approved=False)
+                self.mandates.decide(row, self.now(), approved=False)
             elif row["status"] == "pending" and row["due"] <= now:
                 self.executed(row, approve=not row["fails"])
 
@@ -228,22 +228,9 @@ class MollieBooks:
 
     def shown(self, row: Row, embed: str = "") -> Row:
         """Return an object as the API shows it."""
-        hidden = {"captures", "refunds", "chargebacks", "releases", "minor", "currency", "due", "fails"}
+        hidden = {"captures", "refunds", "chargebacks", "releases", "minor", "currency", "due", "fails", "later"}
         found = {name: value for name, value in row.items() if name not in hidden}
         if row["resource"] != "payment":
             return found
-        currency, captured = row["currency"], self.captured(row)
-        links: Row = {"self": {"href": f"{API}/payments/{row['id']}", "type": "application/hal+json"}}
-        if row["status"] == "open":
-            links["checkout"] = {"href": CHECKOUT + row["id"], "type": "text/html"}
-        if row.get("captureMode") == "manual":
-            found["amountCaptured"] = as_amount(captured, currency)
-        if captured:
-            found["amountRefunded"] = as_amount(self.refunded(row), currency)
-            found["amountRemaining"] = as_amount(captured - self.refunded(row), currency)
-        if row["chargebacks"]:
-            back = sum(cents(one["amount"]) for one in row["chargebacks"] if not one["reversedAt"])
-            found["amountChargedBack"] = as_amount(back, currency)
-        if "chargebacks" in embed.split(","):
-            found["_embedded"] = {"chargebacks": row["chargebacks"]}
-        return found | {"_links": links, "isCancelable": row["status"] == "open" and self.can_cancel}
+        found["isCancelable"] = row["status"] == "open" and self.can_cancel
+        return payment_shown(row, found, (self.captured(row), self.refunded(row)), embed)

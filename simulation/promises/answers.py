@@ -7,12 +7,16 @@ import json
 from payonce.ports import Table
 from simulation.facts import Answered, Facts, Violated
 from simulation.goals import Goal
+from simulation.promises.setups import acknowledged_setup
 from simulation.promises.shared import HELD, entry_in, payment_version, told_in
 
 
 def p2_acknowledged_is_stored(facts: Facts, answer: Answered) -> None:
     """A 2xx means that the payment, its journal entry and its event are committed."""
     if answer.status not in {201, 202} or answer.operation.kind in {"surplus", "stranger"}:
+        return
+    if answer.document["object"] in {"setup", "payment_method"}:
+        acknowledged_setup(facts, answer.operation.merchant, answer.document)
         return
     seen = answer.document if answer.document["object"] == "payment" else answer.document["payment"]
     merchant, identity = answer.operation.merchant, seen["id"]

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from simulation.database import Commit
     from simulation.gateway_books import Booking
 
+MOVES_NOTHING = frozenset({OperationKind.VOID, OperationKind.SETUP, OperationKind.REVOCATION})
+
 
 def p7_ledger_balances(facts: Facts, commit: Commit) -> None:
     """Each entry sums to zero, and the balances are the sum of the entries, after every transaction."""
@@ -101,7 +103,7 @@ def p9_books_agree(facts: Facts) -> None:
 
 
 def _movement_of(booking: Booking) -> str:
-    if not isinstance(booking.outcome, Succeeded) or booking.instruction.kind is OperationKind.VOID:
+    if not isinstance(booking.outcome, Succeeded) or booking.instruction.kind in MOVES_NOTHING:
         return ""
     if booking.instruction.kind is OperationKind.REFUND:
         return "refund"

@@ -11,6 +11,7 @@ from payonce.payments.operations import REFERENCES
 from payonce.ports import Table
 from simulation.facts import Facts, Violated
 from simulation.goals import Goal
+from simulation.promises.setups import is_about_setup
 from simulation.promises.shared import COMPLETED, HELD, changes_of, completes, payment_key, payment_of
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def p2_success_was_executed(facts: Facts, commit: Commit) -> None:
         if completes(change) and change.after["response_status"] == 201:  # type: ignore[index]
             record_id = change.key[0]
             exempt = "#correct_break#" in record_id or payment_of(change) in facts.touched
+            exempt = exempt or is_about_setup(change)  # promises.setups looks at what became of it
             if not exempt and not facts.executed[record_id] and not _is_held(facts, change):
                 raise Violated("P2", f"{record_id} was recorded as executed, and no gateway has executed it")
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from payonce.idempotency.window import LEASE_MARGIN_MS
 from payonce.packing import unpack
 from payonce.ports import Item, Table
+from simulation.drawing import MERCHANTS
 from simulation.facts import Facts, Violated
 from simulation.goals import Goal
-from simulation.plan import MERCHANTS
 from simulation.promises.shared import COMPLETED, IN_PROGRESS, changes_of, completes, told_in
 
 if TYPE_CHECKING:

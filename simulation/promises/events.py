@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from simulation.database import Change, Commit
     from simulation.messages import Received
 
+VERSIONED = frozenset({"PAYMENT", "SETUP", "METHOD"})
+
 
 def p6_one_event_per_change(facts: Facts, commit: Commit) -> None:
     """A payment's new version and its event are one transaction, and the event's id follows from them."""
@@ -39,7 +41,7 @@ def p6_one_event_per_change(facts: Facts, commit: Commit) -> None:
 def _new_versions(commit: Commit) -> Counter[tuple[str, int]]:
     versions: Counter[tuple[str, int]] = Counter()
     for change in changes_of(commit, Table.PAYMENTS):
-        if change.key[1] == "PAYMENT" and change.after is not None:
+        if change.key[1] in VERSIONED and change.after is not None:
             was = 1 if change.before is None else change.before["version"]  # the first version is its event
             if change.after["version"] < was:
                 raise Violated("P6", f"{commit.actor} took back version {was} of {change.key[0]}")

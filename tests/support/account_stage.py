@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.gateway import CredentialsRefused, NotAllowed
+from payonce.gateways.declines import not_withdrawn
 from payonce.idempotency.claim_recovery import RecoveryReport, Sweep
 from payonce.merchants.credentials_desk import CredentialsDesk
 from payonce.merchants.gateway_accounts import AccountKind, AccountSecrets
@@ -99,7 +100,7 @@ class KeyedAdapter:
     def withdraw(self, instruction: Instruction, waiting: AwaitsPayer, deadline: Deadline) -> WithdrawOutcome:
         """See ``Gateway``."""
         books = self._books()
-        return waiting if books is None else books.withdraw(instruction, waiting, deadline)
+        return not_withdrawn(waiting) if books is None else books.withdraw(instruction, waiting, deadline)
 
     def confirm(self, instruction: Instruction, waiting: AwaitsPayer, result: str, deadline: Deadline) -> SubmitOutcome:
         """See ``Gateway``."""

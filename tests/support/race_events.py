@@ -34,6 +34,8 @@ class RacingEvents:
     What stays in the queue is applied after the race, as by a queue that keeps messages for days.
     """
 
+    named = ("reference", "payment", "charge")
+
     def __init__(self, race: Race) -> None:
         self._race = race
         self._messages: list[str] = []
@@ -63,7 +65,7 @@ class RacingEvents:
         """Let an event about something that the bank has come, perhaps twice, and apply what is queued."""
         bank_object = chance.choice(self._race.bank.objects)
         payment = self._race.bank.objects[0]
-        named = chance.choice(["reference", "payment", "charge"])
+        named = chance.choice(self.named)
         notice = Notice(
             notice_id=f"evt_{self._race.seed}_{next(self._numbers)}",
             type="something.happened",

@@ -55,6 +55,8 @@ class Race:
     errors: list[str] = field(default_factory=list)
     committed_by: list[tuple[str, str]] = field(default_factory=list)
 
+    bank_kind = RacingBank
+
     def __post_init__(self) -> None:
         self.story = self.story or draw_story(self.seed)
         self._calm = False
@@ -62,7 +64,7 @@ class Race:
         self._frozen, self._lock = 0, threading.Lock()
         self._local = threading.local()
         story = self.story
-        self.bank = RacingBank(
+        self.bank = self.bank_kind(
             clock=self.world.clock,
             interrupt=self.interrupt,
             loses=lambda: not self._calm and self._chance.random() < story.loss,
@@ -111,6 +113,10 @@ class Race:
 
     def run(self, pool: ThreadPoolExecutor) -> str:
         """Race, let everything conclude, check, and return the end in words."""
+        self._race(pool)
+        return Ending(self).checked()
+
+    def _actors(self) -> list[tuple[str, Callable[[], None]]]:
         story = self.story
         actors: list[tuple[str, Callable[[], None]]] = [
             ("client", self._create),
@@ -132,7 +138,10 @@ class Race:
                 actors.append((kind.value, partial(self._until_taken, kind)))
         if story.voids:
             actors.append(("void", lambda: self._until_taken(OperationKind.VOID)))
-        futures = [pool.submit(self._act, name, act) for name, act in actors]
+        return actors
+
+    def _race(self, pool: ThreadPoolExecutor) -> None:
+        futures = [pool.submit(self._act, name, act) for name, act in self._actors()]
         while not all(future.done() for future in futures):
             wait(futures, timeout=0.003)
             with self._lock:
@@ -146,7 +155,6 @@ class Race:
         for future in futures:
             future.result()
         self._conclude()
-        return Ending(self).checked()
 
     def _act(self, name: str, act: Callable[[], None]) -> None:
         threading.current_thread().name = name

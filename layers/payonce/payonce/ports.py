@@ -98,7 +98,8 @@ class Gateway(Protocol):
         """Cancel an instruction that awaits the payer, and return what has become of it. Idempotent.
 
         Returns ``Declined`` only when the gateway says that the instruction can't be executed any more, ``Succeeded``
-        when the payer was faster, and ``waiting`` itself when there is no answer.
+        when the payer was faster, ``waiting`` itself when there is no answer, and ``NotWithdrawn`` when our credentials
+        are refused.
         """
         ...
 

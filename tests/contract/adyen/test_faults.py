@@ -125,11 +125,12 @@ def test_a_modification_whose_answer_is_lost_is_booked_once_for_its_key(shop: Sh
 def test_a_magic_token_commits_a_fault_without_an_admin_call(shop: Shop) -> None:
     """Fails when the sandbox bank's tokens do not work as ids of stored methods."""
     method = {"type": "scheme", "storedPaymentMethodId": "pm_sandbox_drop_after_booking"}
+    stored = {"shopperReference": "shopper-1", "recurringProcessingModel": "CardOnFile"}
     with pytest.raises(requests.ConnectionError):
-        shop.pay("order-1", paymentMethod=method, shopperReference="shopper-1")
+        shop.pay("order-1", paymentMethod=method, **stored)
     assert len(shop.handle.charges(reference="order-1")) == 1
     asks = {"type": "scheme", "storedPaymentMethodId": "pm_sandbox_requires_action"}
-    assert shop.pay("order-2", paymentMethod=asks, shopperReference="shopper-1")["resultCode"] == "RedirectShopper"
+    assert shop.pay("order-2", paymentMethod=asks, **stored)["resultCode"] == "RedirectShopper"
 
 
 def test_the_modes_are_the_banks(shop: Shop) -> None:

@@ -65,15 +65,16 @@ def test_a_payment_of_a_stored_method_without_its_payer(shop: Shop) -> None:
     )
     assert [one["id"] for one in listed.message["storedPaymentMethods"]] == [stored_id]
     with pytest.raises(Adyen.AdyenAPIUnprocessableEntity) as missing:
-        shop.pay("order-3", paymentMethod=method, shopperReference="shopper-2")
-    assert missing.value.error_code == "803"
+        shop.pay("order-3", paymentMethod=method, **{**token, "shopperReference": "shopper-2"})
+    assert missing.value.error_code == "800"
 
 
 @pytest.mark.parametrize("holder", ["NOT_ENOUGH_BALANCE", "AUTHENTICATE"])
 def test_predefined_stored_methods(shop: Shop, holder: str) -> None:
     """Fails when a suite that knows tokens alone can't have a card refused, or asked for authentication."""
     method = {"type": "scheme", "storedPaymentMethodId": f"STORED_{holder}"}
-    answer = shop.pay("order-1", paymentMethod=method, shopperReference="shopper-1", shopperInteraction="ContAuth")
+    stored = {"shopperReference": "shopper-1", "recurringProcessingModel": "CardOnFile"}
+    answer = shop.pay("order-1", paymentMethod=method, shopperInteraction="ContAuth", **stored)
     expected = {"NOT_ENOUGH_BALANCE": "12", "AUTHENTICATE": "38"}[holder]
     assert (answer["resultCode"], answer["refusalReasonCode"]) == ("Refused", expected)
 

@@ -53,6 +53,15 @@ def delete(shop: Shop, token: str, **query: str) -> None:
     shop.client.checkout.recurring_api.delete_token_for_stored_payment_details(token, query_parameters=named)
 
 
+def refusal_of(shop: Shop, token: str, shopper: str = SHOPPER) -> str:
+    """Charge a token that can't be charged, and return the code of the refusal."""
+    charge = {"shopperReference": shopper, "recurringProcessingModel": "Subscription", "shopperInteraction": "ContAuth"}
+    with pytest.raises(Adyen.AdyenAPIUnprocessableEntity) as refused:
+        shop.pay("order-of-nobody", paymentMethod={"storedPaymentMethodId": token}, **charge)
+    assert shop.handle.charges(reference="order-of-nobody") == []
+    return str(refused.value.error_code)
+
+
 def test_a_payment_of_nothing_stores_the_card(shop: Shop) -> None:
     """Fails when a zero-value authorisation is refused, captures something, or stores what can't be charged."""
     shop.handle.configure(notify_automatic_capture=True)
@@ -111,18 +120,18 @@ def test_a_debit_is_stored_when_its_bank_has_decided(shop: Shop) -> None:
 
 def test_a_deleted_token_charges_nothing(shop: Shop) -> None:
     """Fails when a deleted method can be charged, is listed, or another shopper or merchant could delete it."""
-    token = token_of(set_up(shop))
+    token, other = token_of(set_up(shop)), token_of(set_up(shop, "set-2", holder="Grace Hopper"))
     with pytest.raises(Adyen.AdyenAPIUnprocessableEntity):
         delete(shop, token, shopperReference="shopper-2")
     with pytest.raises(Adyen.AdyenAPIInvalidPermission):
         delete(shop, token, merchantAccount="OtherECOM")
     delete(shop, token)
-    assert listed(shop) == []
-    with pytest.raises(Adyen.AdyenAPIUnprocessableEntity) as refused:
-        shop.pay("order-1", paymentMethod={"storedPaymentMethodId": token}, shopperReference=SHOPPER)
-    assert refused.value.error_code == "803"
+    assert [row["id"] for row in listed(shop)] == [other]
+    assert refusal_of(shop, token) == "803"
     with pytest.raises(Adyen.AdyenAPIUnprocessableEntity):
         delete(shop, token)
+    delete(shop, other)
+    assert refusal_of(shop, other) == "800"  # this shopper has nothing stored any more
 
 
 @pytest.mark.parametrize("shopper", ["ab", "a" * 257])

@@ -26,14 +26,21 @@ KEYS = frozenset(
     check.name for check in CHECKS if check.name.startswith("key_retention_seconds") or check.name == "setup.keys"
 )
 SETUPS = frozenset(check.name for check in CHECKS if check.name.startswith(("setup.", "revocation.")))
-CONFIRMATIONS = frozenset({"confirm.forged", "confirm.twice"})
+CONFIRMATIONS = frozenset({"confirm.forged", "confirm.twice", "setup.forged", "setup.confirm_lost"})
+# What only a vendor has whose methods can be saved later than a set-up, or whose lookups rest on events.
+LATE_OR_TOLD = frozenset(
+    {"setup.saved_late", "setup.saved_nothing"}
+    | {check.name for check in CHECKS if check.name.startswith("setup.order.")}
+)
+BANK = LATE_OR_TOLD | {"setup.declined_later"}
 # Of each kit, the checks that can't be tried.
 NOT_TRIED = {
-    "sandbox_bank:remembering": frozenset[str](),
-    "sandbox_bank:forgetful": KEYS,
-    "sandbox_bank:late": KEYS,
+    "sandbox_bank:remembering": BANK,
+    "sandbox_bank:forgetful": KEYS | BANK,
+    "sandbox_bank:late": KEYS | BANK,
     "stripe:vendor": KEYS
     | CONFIRMATIONS
+    | LATE_OR_TOLD
     | {
         "void.rest",
         "fault.vendor.throttled",
@@ -64,12 +71,13 @@ NOT_TRIED = {
             "debit.fails",
             "events.changed",
             "events.stale",
+            "setup.withdrawn",
+            "setup.withdraw_lost",
         }
-    )
-    | SETUPS,
+    ),
     # Mollie promises no time after which a listing is complete, needs no confirmation, and signs without a time.
     "mollie:vendor": CONFIRMATIONS
-    | SETUPS
+    | (LATE_OR_TOLD - {"setup.saved_late"})
     | {
         "lookup_authoritative_after_seconds.executed",
         "lookup_authoritative_after_seconds.late",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -22,6 +23,7 @@ from payonce.domain.gateway import (
     CredentialsRefused,
     Instruction,
     NotAllowed,
+    NotWithdrawn,
     OperationKind,
 )
 from payonce.domain.gateway_address import Whereabouts, address_of
@@ -161,8 +163,9 @@ def test_each_request_to_adyen_names_the_merchants_account(
     application: Application, wire: Wire, api_key: str | None
 ) -> None:
     do_everything(at(application, "adyen", "ShopECOM", api_key))
-    bodies = [json.loads(each.body or b"{}") for each in wire.sent]
-    named = {body["merchantAccount"] for body in bodies if "details" not in body}  # details name a payment
+    # What has no body, such as a list of stored methods, names the account in its address.
+    asked = [json.loads(each.body) if each.body else dict(parse_qsl(urlsplit(each.url).query)) for each in wire.sent]
+    named = {body["merchantAccount"] for body in asked if "details" not in body}  # details name a payment
     assert named == {"ShopECOM"}
     assert {each.headers["x-api-key"] for each in wire.sent} == {api_key or "platform"}
 
@@ -184,6 +187,10 @@ def test_a_refusal_of_the_credentials_is_told_from_all_else(
     assert isinstance(made.submit(instruction(OperationKind.REFUND), SOON), CredentialsRefused)
     if made.capabilities.reads_charges:
         assert isinstance(made.read_charge("tr_1", SOON), NotAllowed)
+        waiting = AwaitsPayer("tr_1", "open")
+        # Behind the gateway that renews, a withdrawal that stays refused is no answer.
+        assert made.withdraw(instruction(OperationKind.PAYMENT), waiting, SOON) == waiting
+        assert isinstance(made._inner.withdraw(instruction(OperationKind.PAYMENT), waiting, SOON), NotWithdrawn)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

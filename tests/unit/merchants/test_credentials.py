@@ -35,12 +35,14 @@ from payonce.payments.counted_gateway import CountedGateway
 from payonce.ports import Deadline, Table
 from payonce.recovery.asker import Tally
 from payonce.wiring.notices import READERS
-from tests.support.account_stage import EVENTS_SECRETS, MERCHANT_A, MERCHANT_B, AccountStage
+from tests.support.account_stage import EVENTS_SECRETS, MERCHANT_A, MERCHANT_B, PLATFORM_KEY, AccountStage
+from tests.support.setup_shop import SetupShop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from payonce.merchants.gateway_accounts import MerchantAccounts
+    from payonce.wiring.notices import NoticeApplication
 
 LEASE_IS_OVER_MS = 120_000
 
@@ -133,6 +135,73 @@ def test_a_question_that_was_refused_is_asked_again_with_the_new_key(stage: Acco
     assert stage.bank.refused == ["key-of-a"]
     assert stage.bank.charges() == 1
     assert len(stage.bank.accounts["a"].inquiries) >= 2
+
+
+def test_a_withdrawal_that_was_refused_is_made_again_with_the_new_key(stage: AccountStage) -> None:
+    """Fails when a set-up that its merchant cancels stays open, since the key is old, until somebody asks again."""
+    shop = SetupShop(stage)
+    setup = shop.set_up(payment_method="pm_3ds", return_url="https://shop.example/back")
+    assert setup["status"] == "requires_action"
+    stage.clock.ms += REREAD_PAUSE_SECONDS * 1000
+    rotated(stage)
+    canceled = shop.ask("cancel_setup", {}, path={"setup_id": setup["id"]})
+    assert (canceled["http"], canceled["status"]) == (201, "canceled")
+    assert (stage.bank.refused, len(shop.bank.withdrawn)) == (["key-of-a"], 1)
+
+
+NEWER = "another-key-of-the-platform"
+
+
+def reading(process: NoticeApplication) -> list[str]:
+    """Let the platform's secret be the last of the list that is returned, which gets each that was read."""
+    stored = [PLATFORM_KEY]
+
+    def read() -> dict[str, str]:
+        stored.insert(0, stored[-1])
+        return {"sandbox_bank_api_key": stored[-1]}
+
+    process._read_secrets = read  # type: ignore[method-assign]
+    return stored
+
+
+def test_the_platforms_own_key_is_read_again_when_it_is_refused(stage: AccountStage) -> None:
+    """Fails with a 503 until the process ends, where the key is read once in its life."""
+    process = stage.process()
+    stored = reading(process)
+    assert stage.pay(process, merchant_id=MERCHANT_B)["statusCode"] == 201
+    stored[-1] = NEWER
+    stage.bank.keys = {NEWER: "platform"}
+    for _ in range(3):
+        assert stage.pay(process, merchant_id=MERCHANT_B)["statusCode"] == 201
+    assert (stage.bank.refused, stored) == ([PLATFORM_KEY], [NEWER, NEWER])
+    assert stage.bank.charges() == 4
+
+
+def test_a_platforms_key_that_stays_refused_is_not_read_for_each_of_a_burst(stage: AccountStage) -> None:
+    process = stage.process()
+    stored = reading(process)
+    stage.pay(process)
+    stage.bank.keys.clear()
+    for _ in range(5):
+        assert stage.pay(process)["statusCode"] == 503
+    assert len(stored) == 2
+    stage.clock.ms += REREAD_PAUSE_SECONDS * 1000
+    stage.pay(process)
+    assert len(stored) == 3
+
+
+def test_a_connected_account_is_asked_with_the_platforms_newer_key(stage: AccountStage) -> None:
+    """An account without a key of its own uses the platform's, and renews with it."""
+    stage.bank.open("c")
+    stage.bank.keys = {PLATFORM_KEY: "c"}
+    stage.desk.set(MERCHANT_A, "bank", "c", AccountKind.CONNECTED, None)
+    process = stage.process()
+    stored = reading(process)
+    assert stage.pay(process)["statusCode"] == 201
+    stored[-1] = NEWER
+    stage.bank.keys = {NEWER: "c"}
+    assert stage.pay(process)["statusCode"] == 201
+    assert len(stage.bank.accounts["c"].succeeded()) == 2
 
 
 def test_a_process_that_knows_of_no_account_reads_once_more_for_a_claim_that_names_one(stage: AccountStage) -> None:

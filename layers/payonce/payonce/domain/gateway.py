@@ -10,6 +10,7 @@
       CredentialsRefused  because the gateway refuses our credentials
     Pending        the gateway accepted it and has not decided yet: never send it again, only look it up
       AwaitsPayer    undecided until the payer acts, who is told how; it can be withdrawn
+        NotWithdrawn   as before, because the gateway refuses our credentials
     Unknown        it may or may not have been executed; ``repeatable`` says whether sending it again can help
       NotAllowed     of a question that the gateway refuses for our credentials
     NotFound       the gateway does not know it at the moment
@@ -17,6 +18,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -226,6 +228,11 @@ class AwaitsPayer(Pending):
 
 
 @dataclass(frozen=True, slots=True)
+class NotWithdrawn(AwaitsPayer):
+    """A withdrawal was refused for our credentials, and so has changed nothing: it awaits the payer as before."""
+
+
+@dataclass(frozen=True, slots=True)
 class NotFound:
     """The gateway knows no operation with this reference now. Its capabilities say when that is final."""
 
@@ -264,7 +271,7 @@ class NoticeOutcome:
 
     ``executed`` is false for what was refused, given up, or undone; ``code`` then says why, in payonce's own words.
     ``undone``: it had succeeded before. ``gateway_operation_id`` is the gateway's id of the operation. The amount is in
-    minor units.
+    minor units. ``token``: the payment method that it has saved, if the event names it in what is signed.
     """
 
     kind: OperationKind
@@ -274,6 +281,7 @@ class NoticeOutcome:
     currency: str
     code: str = ""
     undone: bool = False
+    token: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -368,6 +376,8 @@ class GatewayCapabilities:
     ``multiple_captures``: whether an authorization may be captured in several parts; if not, a partial capture releases
     the remainder.
     ``operations``: what the adapter can do; a set-up or revocation that is not among them is refused before its claim.
+    ``setup_methods``: which payment methods can be set up without a payment, as a regular expression of their type, a
+    colon and the token. What it does not match in full is refused before the claim, too.
     ``payment_method_types``: what the adapter can be paid by; anything else is refused before it is stored.
     ``reads_charges``: whether the gateway can be asked how a charge stands now. If not, ``read_charge`` is ``Unknown``,
     and nothing is ever ``Overtaken``: what somebody else does to a charge is not seen.
@@ -380,3 +390,9 @@ class GatewayCapabilities:
     operations: frozenset[OperationKind]
     payment_method_types: frozenset[PaymentMethodType] = frozenset(PaymentMethodType)
     reads_charges: bool = True
+    setup_methods: str = ".*"
+
+    def sets_up(self, method_type: PaymentMethodType, payment_method: str) -> bool:
+        """Return whether this payment method can be set up without a payment."""
+        can = OperationKind.SETUP in self.operations and method_type in self.payment_method_types
+        return can and re.fullmatch(self.setup_methods, f"{method_type}:{payment_method}") is not None

@@ -68,10 +68,7 @@ def _gateway_for(application: Application, request: Request, body: SetupBody, se
             capabilities = application.gateway(_at(application, request, name)).capabilities
         except GatewayUnavailable:
             return name  # the check refuses it with its own words
-        if (
-            OperationKind.SETUP in capabilities.operations
-            and body.payment_method_type in capabilities.payment_method_types
-        ):
+        if capabilities.sets_up(body.payment_method_type, body.payment_method):
             return name
         passed_over |= {name}
     return ""

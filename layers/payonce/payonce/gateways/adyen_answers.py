@@ -2,7 +2,7 @@
 
 ::
 
-    Authorised                                                  Succeeded
+    Authorised                                                  Succeeded; MethodSaved where it names a token
     Refused, Error, Cancelled                                   Declined, by refusalReasonCode
     RedirectShopper, IdentifyShopper, ChallengeShopper,
       PresentToShopper, and any other with an action to show    AwaitsPayer
@@ -27,11 +27,11 @@ from payonce.domain.gateway import (
     OperationKind,
     Payer,
     Pending,
-    Succeeded,
     Unknown,
 )
 from payonce.gateways.adyen_actions import AWAIT, next_action_of
 from payonce.gateways.adyen_money import adyen_amount
+from payonce.gateways.adyen_tokens import executed, is_for_another_shopper
 from payonce.gateways.declines import (
     AMOUNT_NOT_SUPPORTED,
     AUTHENTICATION_REQUIRED,
@@ -48,7 +48,7 @@ from payonce.observability import get_logger
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from payonce.domain.gateway import Instruction
+    from payonce.domain.gateway import Instruction, Succeeded
 
 # Adyen's refusalReasonCode → payonce's closed list. All others become "declined". This includes, on purpose, 5 (blocked
 # card), 14 (acquirer fraud), 20 (fraud) and 31 (issuer suspected fraud): they tell a thief which card to try next.
@@ -92,7 +92,7 @@ type AnswerOutcome = Succeeded | Declined | Pending | Unknown
 
 def read_answer(instruction: Instruction, document: Mapping[str, Any]) -> AnswerOutcome:
     """Return what the answer of the executing call says. The same request with the same key is answered the same."""
-    if instruction.kind is OperationKind.PAYMENT:
+    if instruction.kind in {OperationKind.PAYMENT, OperationKind.SETUP}:
         return read_result(instruction, document)
     psp_reference = _text(document.get("pspReference"))
     if document.get("status") != "received" or psp_reference is None:
@@ -115,9 +115,9 @@ def read_result(instruction: Instruction, document: Mapping[str, Any]) -> Answer
     if result == "Authorised":
         if psp_reference is None:
             return Unknown("the answer has no PSP reference", repeatable=True)
-        if not _is_amount(instruction, document.get("amount")):
+        if not _is_amount(instruction, document.get("amount")) or is_for_another_shopper(instruction, document):
             return _for_another(instruction)
-        return Succeeded(psp_reference, psp_reference)
+        return executed(instruction, psp_reference, document)
     if result in _REFUSED:
         return decline_of(document.get("refusalReasonCode"), cancelled=result == "Cancelled")
     if result in _NEVER_ASKED_FOR:

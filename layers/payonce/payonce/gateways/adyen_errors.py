@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 IN_PROGRESS_CODE = "704"
 NOT_CONFIGURED_CODE = "905"
 _DECLINES = {"100": AMOUNT_NOT_SUPPORTED, "137": AMOUNT_NOT_SUPPORTED, "138": CURRENCY_NOT_SUPPORTED}
+_NO_TOKEN = frozenset({"800", "803"})  # "Contract not found", "PaymentDetail not found"
 _CREDENTIALS = frozenset({401, 403})
 _VALIDATION = frozenset({400, 422})
 FIRST_SERVER_ERROR = 500
@@ -74,6 +75,15 @@ def outcome_of_failure(exchanged: Exchange, *, gateway: str, reference: str) -> 
 def is_transient(answer: Answered) -> bool:
     """Return whether Adyen says that repeating with the same key is worth it."""
     return answer.headers.get("transient-error", "").strip().lower() == "true"
+
+
+def is_without_token(exchanged: Exchange) -> bool:
+    """Return whether a payment was refused because the shopper has no such stored method, or not any more.
+
+    https://www.adyen.help/hc/en-us/articles/360014369800-Why-do-I-receive-a-800-Contract-not-found-error-.
+    """
+    refused = isinstance(exchanged, Answered) and exchanged.status in _VALIDATION and not is_transient(exchanged)
+    return refused and isinstance(exchanged, Answered) and error_code_of(exchanged) in _NO_TOKEN
 
 
 def error_code_of(answer: Answered) -> str:

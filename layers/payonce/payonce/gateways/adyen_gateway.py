@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from payonce.domain.errors import GatewayUnavailable, MisconfiguredError, StoreUnavailable
 from payonce.domain.exchange import Answered
 from payonce.domain.gateway import (
-    MONEY_OPERATIONS,
     AwaitsPayer,
     ChargeOutcome,
     Declined,
@@ -25,6 +24,7 @@ from payonce.domain.gateway import (
     NeverSent,
     NotFound,
     OperationKind,
+    Payer,
     ResultRefused,
     Succeeded,
     Unknown,
@@ -35,12 +35,16 @@ from payonce.gateways.adyen_errors import (
     error_code_of,
     is_success,
     is_transient,
+    is_without_token,
     outcome_of_failure,
 )
 from payonce.gateways.adyen_http import MAX_ANSWER_BYTES, Place, exchange_by_library
-from payonce.gateways.adyen_lookup import found_among, names_of
+from payonce.gateways.adyen_lookup import AUTHORISED, found_among, names_of
 from payonce.gateways.adyen_requests import Account, execute, refusal_before, submit_details
+from payonce.gateways.adyen_setups import ShopperMethods
+from payonce.gateways.adyen_tokens import SETUP_METHODS
 from payonce.gateways.deadline_exchange import DeadlineExchange
+from payonce.gateways.declines import MANDATE_REVOKED, declined
 from payonce.gateways.json_answers import document_of
 from payonce.gateways.method_types import METHOD_TYPES
 
@@ -58,9 +62,10 @@ ADYEN_CAPABILITIES = GatewayCapabilities(
     lookup_by_reference=True,  # in the kept notifications
     lookup_authoritative_after_seconds=None,  # that none has come proves nothing
     multiple_captures=False,  # for some accounts only; elsewhere the first capture releases the rest
-    operations=MONEY_OPERATIONS,
+    operations=frozenset(OperationKind),
     payment_method_types=METHOD_TYPES["adyen"],
     reads_charges=False,
+    setup_methods=SETUP_METHODS,
 )
 SECRET_NAME = "adyen_api_key"  # noqa: S105 - the name of the secret, not the secret
 
@@ -105,22 +110,29 @@ class AdyenGateway:
         refusal = refusal_before(instruction, self._account)
         if refusal is not None:
             return Declined(*refusal)
-        if instruction.kind is not OperationKind.PAYMENT and instruction.gateway_charge_id is None:
+        if instruction.kind is OperationKind.REVOCATION:
+            return self._methods(instruction, deadline).revoke()
+        if instruction.kind not in AUTHORISED and instruction.gateway_charge_id is None:
             return NeverSent("the instruction names no charge")
         call = partial(execute, instruction=instruction, account=self._account)
         exchanged = self._ask(call, deadline)
         if isinstance(exchanged, Answered) and is_success(exchanged):
-            return read_answer(instruction, document_of(exchanged.body))
+            answer = read_answer(instruction, document_of(exchanged.body))
+            return self._methods(instruction, deadline).with_token(answer)
+        if instruction.payer is Payer.ABSENT and is_without_token(exchanged):
+            return declined(MANDATE_REVOKED)
         return outcome_of_failure(exchanged, gateway=self._name, reference=instruction.gateway_reference)
 
     def find(self, instruction: Instruction, deadline: Deadline) -> LookupOutcome:
-        """See ``Gateway``. Reads the kept notifications, and sends nothing."""
-        del deadline  # the store has its own, which is shorter than any inquiry's
+        """See ``Gateway``. Reads the kept notifications. Adyen is asked for the stored methods of a shopper alone."""
+        if instruction.kind is OperationKind.REVOCATION:
+            return self._methods(instruction, deadline).find_revocation()
         try:
             outcomes = self._book.outcomes(self._name, names_of(instruction))
         except StoreUnavailable:
             return Unknown("the kept notifications could not be read")
-        return found_among(instruction, outcomes, gateway=self._name)
+        found = found_among(instruction, outcomes, gateway=self._name)
+        return self._methods(instruction, deadline).with_token(found, answered=False)
 
     def withdraw(self, instruction: Instruction, waiting: AwaitsPayer, deadline: Deadline) -> WithdrawOutcome:
         """See ``Gateway``. Adyen offers no way to withdraw what waits: it is over when a notification says so.
@@ -143,7 +155,7 @@ class AdyenGateway:
         if is_success(exchanged):
             document = document_of(exchanged.body)
             if names_the_payment(instruction, document):
-                return read_result(instruction, document)
+                return self._methods(instruction, deadline).with_token(read_result(instruction, document))
             return _not_of_this_payment()
         if exchanged.status in {400, 422} and not is_transient(exchanged):
             if error_code_of(exchanged) == IN_PROGRESS_CODE:
@@ -160,6 +172,14 @@ class AdyenGateway:
         """Return what is known of a payment whose details somebody else has handed in, such as the shop itself."""
         found = self.find(instruction, deadline)
         return waiting if isinstance(found, NotFound) else found
+
+    def _methods(self, instruction: Instruction, deadline: Deadline) -> ShopperMethods:
+        return ShopperMethods(
+            instruction,
+            merchant_account=self._account.merchant_account,
+            ask=lambda call: self._ask(call, deadline),
+            gateway=self._name,
+        )
 
     def _ask(self, call: Callable[[Apis], object], deadline: Deadline) -> Exchange:
         return exchange_by_library(

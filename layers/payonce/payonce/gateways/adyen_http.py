@@ -18,7 +18,7 @@ from payonce.gateways.base_urls import is_in_the_clear, is_web_address
 
 with needs("adyen"):
     from Adyen import AdyenClient
-    from Adyen.services.checkout import ModificationsApi, PaymentsApi
+    from Adyen.services.checkout import ModificationsApi, PaymentsApi, RecurringApi
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -67,10 +67,12 @@ class _Transport:
     ) -> tuple[str, str, int, Mapping[str, str]]:
         """Send the request once; see the library's ``HTTPClient.request``."""
         body = _encoded(json)
-        lines = {**headers, "X-API-Key": xapikey, "Content-Type": "application/json"}
+        lines = {**headers, "X-API-Key": xapikey, **({"Content-Type": "application/json"} if body else {})}
         # Until it has ended, nobody can say that nothing was sent.
         self.exchanged = Lost("the exchange has failed")
-        self.exchanged = self._exchange.send(method, url, headers=lines, body=body.encode(), deadline=self._deadline)
+        self.exchanged = self._exchange.send(
+            method, url, headers=lines, body=body.encode() if body else None, deadline=self._deadline
+        )
         if not isinstance(self.exchanged, Answered):
             raise _NotAnsweredError
         answer = self.exchanged
@@ -83,6 +85,7 @@ class Apis:
 
     payments: PaymentsApi
     modifications: ModificationsApi
+    recurring: RecurringApi
 
 
 def exchange_by_library(
@@ -97,9 +100,10 @@ def exchange_by_library(
         xapikey=api_key, platform=LIVE if place.prefix else TEST, live_endpoint_prefix=place.prefix or None
     )
     client.http_client, client.http_init = transport, True
-    apis = Apis(PaymentsApi(client=client), ModificationsApi(client=client))
+    apis = Apis(PaymentsApi(client=client), ModificationsApi(client=client), RecurringApi(client=client))
     if place.url:
-        apis.payments.baseUrl = apis.modifications.baseUrl = place.url.rstrip("/")
+        for api in (apis.payments, apis.modifications, apis.recurring):
+            api.baseUrl = place.url.rstrip("/")
     try:
         call(apis)
     except Exception as error:
@@ -109,5 +113,5 @@ def exchange_by_library(
 
 
 def _encoded(document: object) -> str:
-    # Sorted, so that a repeated request is the same bytes.
-    return json.dumps(document, sort_keys=True, separators=(",", ":"))
+    # Sorted, so that a repeated request is the same bytes. What is read or deleted has no body.
+    return "" if document is None else json.dumps(document, sort_keys=True, separators=(",", ":"))

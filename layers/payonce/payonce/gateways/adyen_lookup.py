@@ -2,8 +2,9 @@
 
 ::
 
-    payment       authorised by any ────▶ Succeeded      a refusal may come before it, never after
+    payment,      authorised by any ────▶ Succeeded      a refusal may come before it, never after
                   refused or closed ────▶ Declined
+    set-up
     modification  failed by any ────────▶ Declined       a card scheme may reject what had succeeded
                   executed ─────────────▶ Succeeded
     none          held by Adyen ────────▶ AwaitsPayer or Pending, as before
@@ -14,8 +15,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from payonce.domain.gateway import AwaitsPayer, NotFound, OperationKind, Pending, Succeeded, Unknown
-from payonce.gateways.declines import declined
+from payonce.domain.gateway import AwaitsPayer, MethodSaved, NotFound, OperationKind, Pending, Succeeded, Unknown
+from payonce.gateways.adyen_tokens import executed as at_gateway
+from payonce.gateways.declines import DECLINED, declined
 from payonce.observability import get_logger
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from payonce.domain.gateway import Instruction, LookupOutcome, NoticeOutcome
 
+AUTHORISED = frozenset({OperationKind.PAYMENT, OperationKind.SETUP})
 STILL_HELD = "no notification has told of its end"
 
 
@@ -43,11 +46,16 @@ def found_among(instruction: Instruction, outcomes: Sequence[NoticeOutcome], *, 
         return Unknown("a notification is for another operation")
     executed = [outcome for outcome in told if outcome.executed]
     refused = [outcome for outcome in told if not outcome.executed]
-    if instruction.kind is OperationKind.PAYMENT:
+    if instruction.kind is OperationKind.SETUP and any(outcome.undone for outcome in told):
+        return declined(DECLINED)  # it was authorised, and nothing could be stored
+    if instruction.kind in AUTHORISED:
         ids = list(dict.fromkeys(outcome.gateway_operation_id for outcome in executed))
         if len(ids) > 1:
             _log("duplicate booking at gateway", instruction, gateway, executed)
-        return Succeeded(ids[0], ids[0]) if ids else declined(refused[-1].code)
+        token = next((outcome.token for outcome in executed if outcome.token is not None), None)
+        if ids and token is not None:
+            return MethodSaved(ids[0], ids[0], token)
+        return at_gateway(instruction, ids[0], {}) if ids else declined(refused[-1].code)
     if refused:
         return declined(refused[-1].code)
     return Succeeded(instruction.gateway_charge_id or "", executed[0].gateway_operation_id)
@@ -55,7 +63,7 @@ def found_among(instruction: Instruction, outcomes: Sequence[NoticeOutcome], *, 
 
 def _held(instruction: Instruction) -> LookupOutcome:
     """Return that nothing was told. What Adyen is known to hold stays as it was."""
-    if instruction.kind is OperationKind.PAYMENT:
+    if instruction.kind in AUTHORISED:
         if instruction.gateway_charge_id is not None:
             return AwaitsPayer(instruction.gateway_charge_id, STILL_HELD)
     elif instruction.gateway_operation_id is not None:

@@ -1,5 +1,7 @@
 """Reads Adyen's standard notifications: items that are signed one by one, with the HMAC key of the webhook.
 
+Events about stored payment methods are another webhook of Adyen's: see ``adyen_token_notices``.
+
 The signature covers eight fields, and not the bytes: ``reason``, ``eventDate`` and ``additionalData`` are not covered.
 So what became of an operation is read from the signed fields alone. They are joined by colons without escaping, and
 only a merchant reference may contain one, so that no other item has the same signed text.
@@ -17,16 +19,18 @@ import hashlib
 import hmac
 import json
 import re
-from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import MisconfiguredError, NoticeRefused
 from payonce.domain.gateway import CANCELED, PAYMENT_EXPIRED, Notice, NoticeOutcome, OperationKind
 from payonce.domain.ids import operation_of
+from payonce.domain.setup import SETUP_PREFIX
 from payonce.extras import needs
 from payonce.gateways.adyen_disputes import dispute_told
 from payonce.gateways.adyen_money import amount_from_adyen
+from payonce.gateways.adyen_token_notices import SIGNATURE_HEADER, epoch_ms, token_notices
+from payonce.gateways.adyen_tokens import token_of
 from payonce.gateways.declines import (
     AUTHENTICATION_REQUIRED,
     CAPTURE_FAILED,
@@ -50,6 +54,7 @@ _FAILED: Mapping[OperationKind, str] = MappingProxyType(
         OperationKind.CAPTURE: CAPTURE_FAILED,
         OperationKind.VOID: VOID_FAILED,
         OperationKind.REFUND: REFUND_FAILED,
+        OperationKind.SETUP: DECLINED,
     }
 )
 # Of which operation an event tells the end, and why it is not executed although the event itself succeeded. All other
@@ -66,6 +71,8 @@ _ENDS: Mapping[str, tuple[OperationKind, str]] = MappingProxyType(
         "REFUNDED_REVERSED": (OperationKind.REFUND, REFUND_FAILED),
     }
 )
+CONTRACT = "RECURRING_CONTRACT"  # tells whether an authorised payment's method was stored
+_AUTHORISED = frozenset({OperationKind.PAYMENT, OperationKind.SETUP})
 _UNDONE = frozenset({CAPTURE_FAILED, REFUND_FAILED})
 # The reason is not signed: it chooses between words for a refusal that is.
 _REASONS: Mapping[str, str] = MappingProxyType(
@@ -101,6 +108,8 @@ class AdyenNoticeReader:
         """See ``NoticeReader``. All items of a body have to be signed, or none is taken."""
         if self._pairs and not _is_presented(headers.get("authorization", ""), self._pairs):
             raise NoticeRefused("The webhook's user name and password are missing or wrong.")
+        if (about := token_notices(body, headers.get(SIGNATURE_HEADER, ""), self._keys, now_ms)) is not None:
+            return about
         items = _items(body)
         # All keys are tried for all items, so that the time does not tell which of them is in use.
         signed = [[is_valid_hmac_notification(item, key) for key in self._keys] for item in items]
@@ -163,11 +172,13 @@ def _notice(item: Mapping[str, Any], now_ms: int) -> Notice:
     reference = item.get("merchantReference")
     original = item.get("originalReference") or None
     charge_id = original or (psp_reference if event in {"AUTHORISATION", "OFFER_CLOSED", "EXPIRE"} else None)
+    # "Duplicate events have the same eventCode and pspReference"; a refusal may be followed by a success. A contract's
+    # reference is the token, which two payments with one card share.
+    named = f"{psp_reference}.{original}" if event == CONTRACT else psp_reference
     return Notice(
-        # "Duplicate events have the same eventCode and pspReference"; a refusal may be followed by a success.
-        notice_id=_identity(f"{psp_reference}.{event}.{success}"),
+        notice_id=_identity(f"{named}.{event}.{success}"),
         type=_identity(event),
-        created_at_ms=_epoch_ms(item.get("eventDate"), now_ms),
+        created_at_ms=epoch_ms(item.get("eventDate"), now_ms),
         gateway_reference=reference if operation_of(reference) else None,
         gateway_charge_id=name_of(charge_id),
         account=name_of(item["merchantAccountCode"]),
@@ -178,16 +189,21 @@ def _notice(item: Mapping[str, Any], now_ms: int) -> Notice:
 
 def _outcome(item: Mapping[str, Any]) -> NoticeOutcome | None:
     """Return what became of the operation that the item is about; ``None`` if it tells of none's end."""
-    kind, undone = _ENDS.get(item["eventCode"], (None, ""))
-    amount = item["amount"]
+    event, amount = item["eventCode"], item["amount"]
+    kind, undone = _ENDS.get(event, (None, ""))
+    success = item["success"] == "true"
+    if (operation_of(item.get("merchantReference")) or "").startswith(f"{SETUP_PREFIX}_"):
+        if event == CONTRACT:
+            return _contract(item)
+        if kind is OperationKind.PAYMENT:
+            kind = OperationKind.SETUP  # an authorisation of nothing
     amount_minor = amount_from_adyen(amount["value"], amount["currency"])
     if kind is None or amount_minor is None or name_of(item["pspReference"]) is None:
         return None
-    success = item["success"] == "true"
     if undone and not success:
         return None  # the failure itself has failed: whatever that means, it is no end
     code = undone or _FAILED[kind]
-    if kind is OperationKind.PAYMENT and not success:
+    if kind in _AUTHORISED and not success:
         code = _REASONS.get(str(item.get("reason", "")).strip().lower(), code)
     executed = success and not undone
     return NoticeOutcome(
@@ -201,16 +217,30 @@ def _outcome(item: Mapping[str, Any]) -> NoticeOutcome | None:
     )
 
 
+def _contract(item: Mapping[str, Any]) -> NoticeOutcome | None:
+    """Return what became of an authorised set-up: its token, which is signed as the event's own reference, or nothing.
+
+    https://docs.adyen.com/payment-methods/ideal/ios-drop-in: "pspReference: This is the token".
+    """
+    token, authorised, amount = token_of(item["pspReference"]), name_of(item.get("originalReference")), item["amount"]
+    amount_minor = amount_from_adyen(amount["value"], amount["currency"])
+    stored = item["success"] == "true"
+    if authorised is None or amount_minor is None or token is None:
+        return None
+    return NoticeOutcome(
+        kind=OperationKind.SETUP,
+        executed=stored,
+        gateway_operation_id=authorised,
+        amount_minor=amount_minor,
+        currency=amount["currency"],
+        code="" if stored else DECLINED,
+        undone=not stored,
+        token=token if stored else None,
+    )
+
+
 def _identity(text: str) -> str:
     """Return ``text`` if it is a name, else a digest of it. Reports are named by their files."""
     if name_of(text) is not None:
         return text
     return "sha256." + hashlib.sha256(text.encode(errors="replace")).hexdigest()
-
-
-def _epoch_ms(value: Any, now_ms: int) -> int:
-    try:
-        at = datetime.fromisoformat(value)
-        return int(at.timestamp() * 1000) if at.tzinfo else now_ms
-    except (TypeError, ValueError, OverflowError):
-        return now_ms

@@ -7,6 +7,7 @@
       captured later                     additionalData.manualCapture
       the payer is there                 Ecommerce, with CardOnFile: the issuer may ask for authentication
       the payer is absent                ContAuth, with UnscheduledCardOnFile: the issuer declines instead of asking
+      saved for later                    UnscheduledCardOnFile; a set-up is a payment of 0 with storePaymentMethod
     POST /payments/{id}/captures, /cancels, /refunds
 
 The body depends on the instruction and the gateway's configuration alone, so that a repetition is the same request.
@@ -24,8 +25,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from payonce.domain.gateway import MONEY_OPERATIONS, CaptureMethod, OperationKind, Payer, PaymentMethodType
+from payonce.domain.gateway import CaptureMethod, OperationKind, Payer, PaymentMethodType
 from payonce.gateways.adyen_money import adyen_amount, check_money
+from payonce.gateways.adyen_tokens import PAYPAL, SETUP_METHODS, STORED_TYPES, keeps, stored_id_of
 from payonce.gateways.declines import AMOUNT_NOT_SUPPORTED, CURRENCY_NOT_SUPPORTED, REJECTED
 
 if TYPE_CHECKING:
@@ -35,8 +37,6 @@ if TYPE_CHECKING:
     from payonce.gateways.adyen_http import Apis
 
 CARD = "scheme"
-STORED_TYPES = frozenset({PaymentMethodType.CARD, PaymentMethodType.BANK_DEBIT})
-STORED_PREFIX = "stored:"  # of ids that begin with a digit, which no payment_method of payonce's may
 # Adyen's type of a debit, by its currency.
 DEBITS: Mapping[str, str] = MappingProxyType({"EUR": "sepadirectdebit", "USD": "ach", "GBP": "directdebit_GB"})
 _NOT_ON_STATEMENTS = re.compile(r"[^A-Za-z0-9 .,'_?+*/-]")  # of the specification's shopperStatement
@@ -55,14 +55,16 @@ class Account:
 
 def refusal_before(instruction: Instruction, account: Account) -> tuple[str, str] | None:
     """Return why nothing may be sent, as a code and a sentence, or ``None``."""
-    if instruction.kind not in MONEY_OPERATIONS:
-        return REJECTED, f"This adapter has no {instruction.kind}."
     if instruction.kind is not OperationKind.VOID and (problem := check_money(instruction.money)) is not None:
         return AMOUNT_NOT_SUPPORTED, problem
-    if instruction.kind is not OperationKind.PAYMENT:
+    if instruction.kind not in {OperationKind.PAYMENT, OperationKind.SETUP}:
         return None
     kind, currency = instruction.payment_method_type, instruction.money.currency
-    if kind is PaymentMethodType.BANK_DEBIT and currency not in DEBITS:
+    method = f"{kind}:{instruction.payment_method}"
+    if instruction.kind is OperationKind.SETUP and re.fullmatch(SETUP_METHODS, method) is None:
+        return REJECTED, "This gateway has no authorisation of nothing for such a payment method."
+    debits = {"EUR"} if instruction.kind is OperationKind.SETUP else DEBITS
+    if kind is PaymentMethodType.BANK_DEBIT and currency not in debits:
         return CURRENCY_NOT_SUPPORTED, f"Debits in {currency} are not supported by this gateway."
     if kind in STORED_TYPES and instruction.customer is None:
         return REJECTED, "At this gateway the payment_method of a card or debit is a customer's: customer is missing."
@@ -79,7 +81,7 @@ def execute(apis: Apis, instruction: Instruction, account: Account) -> object:
         body["amount"] = adyen_amount(instruction.money)
     modifications = apis.modifications
     match instruction.kind:
-        case OperationKind.PAYMENT:
+        case OperationKind.PAYMENT | OperationKind.SETUP:
             return apis.payments.payments({**body, **_payment(instruction, account)}, idempotency_key=key)
         case OperationKind.CAPTURE:
             return modifications.capture_authorised_payment(body, charge_id, idempotency_key=key)
@@ -87,8 +89,8 @@ def execute(apis: Apis, instruction: Instruction, account: Account) -> object:
             return modifications.cancel_authorised_payment_by_psp_reference(body, charge_id, idempotency_key=key)
         case OperationKind.REFUND:
             return modifications.refund_captured_payment(body, charge_id, idempotency_key=key)
-        case OperationKind.SETUP | OperationKind.REVOCATION:
-            raise ValueError("refusal_before refuses it")
+        case OperationKind.REVOCATION:
+            raise ValueError("a revocation is no payment: see adyen_setups")
 
 
 def submit_details(apis: Apis, details: Mapping[str, str], key: str) -> object:
@@ -105,6 +107,8 @@ def _payment(instruction: Instruction, account: Account) -> dict[str, Any]:
     }
     if instruction.statement_descriptor is not None:
         body["shopperStatement"] = _NOT_ON_STATEMENTS.sub(" ", instruction.statement_descriptor)
+    if instruction.kind is OperationKind.SETUP:
+        return body  # there is nothing to capture
     if instruction.capture_method is CaptureMethod.MANUAL:
         body["additionalData"] = {"manualCapture": "true"}
     else:
@@ -118,21 +122,29 @@ def _method(instruction: Instruction) -> dict[str, Any]:
     https://docs.adyen.com/api-explorer/Checkout/72/post/payments, ``recurringProcessingModel``: required where details
     are stored, or stored ones are used.
     """
-    absent = instruction.payer is Payer.ABSENT
+    absent, stored_id = instruction.payer is Payer.ABSENT, stored_id_of(instruction)
     body: dict[str, Any] = {"shopperInteraction": "ContAuth" if absent else "Ecommerce"}
+    kept = keeps(instruction) and instruction.customer is not None
     if instruction.customer is not None:
         body["shopperReference"] = instruction.customer
-    if instruction.payment_method_type in STORED_TYPES:
-        is_card = instruction.payment_method_type is PaymentMethodType.CARD
-        kind = CARD if is_card else DEBITS[instruction.money.currency]
-        stored_id = instruction.payment_method.removeprefix(STORED_PREFIX)
-        body["paymentMethod"] = {"type": kind, "storedPaymentMethodId": stored_id}
-        body["recurringProcessingModel"] = "UnscheduledCardOnFile" if absent else "CardOnFile"
-    else:
+    if stored_id is None:
         body["paymentMethod"] = {"type": instruction.payment_method}
-        if instruction.saves_method and instruction.customer is not None:
-            body |= {"storePaymentMethod": True, "recurringProcessingModel": "UnscheduledCardOnFile"}
+    else:
+        body["paymentMethod"] = {"type": _stored_type(instruction), "storedPaymentMethodId": stored_id}
+    if stored_id is not None or kept:
+        body["recurringProcessingModel"] = "UnscheduledCardOnFile" if absent or kept else "CardOnFile"
+    if kept and (stored_id is None or instruction.kind is OperationKind.SETUP):
+        body["storePaymentMethod"] = True
     return body
+
+
+def _stored_type(instruction: Instruction) -> str:
+    match instruction.payment_method_type:
+        case PaymentMethodType.BANK_DEBIT:
+            return DEBITS[instruction.money.currency]
+        case PaymentMethodType.WALLET:
+            return PAYPAL
+    return CARD
 
 
 def _return_url(instruction: Instruction, account: Account) -> str:

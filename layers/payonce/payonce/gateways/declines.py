@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from payonce.domain.gateway import CANCELED, PAYMENT_EXPIRED, Declined, Overtaken
+from payonce.domain.gateway import CANCELED, PAYMENT_EXPIRED, AwaitsPayer, Declined, NotWithdrawn, Overtaken
 
 AUTHENTICATION_REQUIRED = "authentication_required"
 AMOUNT_NOT_SUPPORTED = "amount_not_supported"
@@ -13,6 +13,7 @@ ALREADY_REFUNDED = "already_refunded"
 AUTHORIZATION_RELEASED = "authorization_released"
 CAPTURE_FAILED = "capture_failed"
 CURRENCY_NOT_SUPPORTED = "currency_not_supported"
+MANDATE_REVOKED = "mandate_revoked"
 REFUND_FAILED = "refund_failed"
 REJECTED = "rejected_by_gateway"
 VOID_FAILED = "void_failed"
@@ -29,6 +30,7 @@ MESSAGES = MappingProxyType(
         AUTHORIZATION_RELEASED: "The authorization was released; nothing can be captured any more.",
         CANCELED: "The payment was canceled at the gateway.",
         CAPTURE_FAILED: "The capture failed; nothing was captured by it.",
+        MANDATE_REVOKED: "The payer's agreement to be charged later has ended at the gateway.",
         PAYMENT_EXPIRED: "The payer did not pay in time.",
         REFUND_FAILED: "The refund failed; the money was not given back.",
         VOID_FAILED: "The authorization could not be released.",
@@ -39,6 +41,11 @@ MESSAGES = MappingProxyType(
 def declined(code: str) -> Declined:
     """Return the decline with payonce's message."""
     return Declined(code, MESSAGES.get(code, "The payment was declined."))
+
+
+def not_withdrawn(waiting: AwaitsPayer) -> NotWithdrawn:
+    """Return that the withdrawal of what ``waiting`` describes was refused for our credentials."""
+    return NotWithdrawn(waiting.gateway_object_id, waiting.reason, waiting.action)
 
 
 def overtaken(code: str) -> Overtaken:

@@ -17,6 +17,7 @@ from payonce.domain.gateway import (
     CaptureMethod,
     CredentialsRefused,
     Declined,
+    MethodSaved,
     NeverSent,
     NextAction,
     OperationKind,
@@ -30,6 +31,7 @@ from payonce.gateways.declines import (
     CAPTURE_FAILED,
     CURRENCY_NOT_SUPPORTED,
     DECLINED,
+    MANDATE_REVOKED,
     REFUND_FAILED,
     REJECTED,
     declined,
@@ -60,7 +62,14 @@ DECLINE_CODES: Mapping[object, str] = MappingProxyType(
     }
 )
 DUPLICATE_REFUND = "A duplicate refund has been detected"
-_RESOURCES = {OperationKind.PAYMENT: "payment", OperationKind.CAPTURE: "capture", OperationKind.REFUND: "refund"}
+NO_MANDATE = "No suitable mandates found for customer"
+PAID = frozenset({OperationKind.PAYMENT, OperationKind.SETUP})  # what is a payment at Mollie
+_RESOURCES = {
+    OperationKind.PAYMENT: "payment",
+    OperationKind.SETUP: "payment",
+    OperationKind.CAPTURE: "capture",
+    OperationKind.REFUND: "refund",
+}
 
 type Outcome = Succeeded | Declined | Pending | Unknown
 
@@ -79,10 +88,17 @@ def reference_of(row: Mapping[str, Any]) -> str | None:
 
 
 def is_for(row: object, instruction: Instruction) -> bool:
-    """Return whether an object is this operation: kind, reference, amount, currency, and whose it is."""
+    """Return whether an object is this operation: kind, reference, amount, currency, and whose it is.
+
+    What it saves must be this customer's, since it is charged later as such.
+    """
     if not isinstance(row, dict) or row.get("resource") != _RESOURCES.get(instruction.kind):
         return False
-    whose = instruction.kind is OperationKind.PAYMENT or row.get("paymentId") == instruction.gateway_charge_id
+    if instruction.kind in PAID:
+        keeps = instruction.kind is OperationKind.SETUP or instruction.saves_method
+        whose = not keeps or row.get("customerId") == instruction.customer
+    else:
+        whose = row.get("paymentId") == instruction.gateway_charge_id
     ours = reference_of(row) == instruction.gateway_reference
     money = instruction.money
     return whose and ours and minor_of(row.get("amount"), money.currency) == money.amount_minor
@@ -93,7 +109,7 @@ def outcome_of(row: Mapping[str, Any], instruction: Instruction) -> Outcome:
     identity, status = row.get("id"), row.get("status")
     if not is_for(row, instruction) or not isinstance(identity, str):
         return Unknown("the answer is for another operation", repeatable=True)
-    if instruction.kind is OperationKind.PAYMENT:
+    if instruction.kind in PAID:
         return _payment(row, identity, instruction)
     charge_id = instruction.gateway_charge_id or ""
     if instruction.kind is OperationKind.CAPTURE:
@@ -117,7 +133,7 @@ def _payment(row: Mapping[str, Any], identity: str, instruction: Instruction) ->
     held = isinstance(row.get("authorizedAt"), str)
     match row.get("status"):
         case "paid":
-            return Succeeded(identity, identity)
+            return _paid(row, identity)
         case "authorized" if instruction.capture_method is CaptureMethod.MANUAL:
             return Succeeded(identity, identity)
         case "authorized":
@@ -137,6 +153,13 @@ def _payment(row: Mapping[str, Any], identity: str, instruction: Instruction) ->
             return AwaitsPayer(identity, "open", _action(row))
         case status:
             return Unknown(f"the status is {status}", repeatable=True)
+
+
+def _paid(row: Mapping[str, Any], identity: str) -> Succeeded:
+    mandate = row.get("mandateId")
+    if row.get("sequenceType") == "first" and isinstance(mandate, str):
+        return MethodSaved(identity, identity, mandate, mandate)
+    return Succeeded(identity, identity)
 
 
 def _code(row: Mapping[str, Any]) -> str:
@@ -180,7 +203,7 @@ def refused(answer: Answered, instruction: Instruction) -> Declined | NeverSent 
         return Unknown("the first request with this key is still being executed", repeatable=True)
     if status == 422:
         return _invalid(document, instruction)
-    if status == 404 and instruction.kind is not OperationKind.PAYMENT:
+    if status == 404 and instruction.kind not in PAID:
         return declined(REJECTED)
     # 400 is also what a key with another request is answered. "Will return a cached version of the initial response"
     # excepts no failure, so that 5xx may be kept under the key; of 503 it is not said that nothing was executed.
@@ -192,6 +215,8 @@ def _invalid(document: Mapping[str, Any], instruction: Instruction) -> Declined:
     field = document.get("field")
     if field == "amount.currency":
         return declined(CURRENCY_NOT_SUPPORTED)
-    if instruction.kind is OperationKind.PAYMENT:
+    if str(document.get("detail")).startswith(NO_MANDATE):
+        return declined(MANDATE_REVOKED)
+    if instruction.kind in PAID or instruction.kind is OperationKind.REVOCATION:
         return declined(REJECTED)
     return overtaken(ALREADY_CAPTURED if instruction.kind is OperationKind.VOID else REJECTED)

@@ -4,6 +4,7 @@
 
     payment  POST /payments ─▶ open (the payer goes to _links.checkout) ─▶ pending ─▶ paid, authorized
                                  └─▶ canceled, expired, failed
+    set-up   the same with an amount of nothing, and what it saves is a mandate: see ``mollie_setups``
     capture  POST /payments/{id}/captures              ─▶ pending ─▶ succeeded, failed
     void     POST /payments/{id}/release-authorization ─▶ the payment is canceled, or paid if some of it was captured
     refund   POST /payments/{id}/refunds               ─▶ queued, pending, processing ─▶ refunded, failed, canceled
@@ -17,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from payonce.domain.errors import GatewayUnavailable, MisconfiguredError
 from payonce.domain.exchange import Answered, Lost, NotSent
 from payonce.domain.gateway import (
-    MONEY_OPERATIONS,
     AwaitsPayer,
     ChargeOutcome,
     Declined,
@@ -34,15 +34,16 @@ from payonce.domain.gateway import (
     Unknown,
     WithdrawOutcome,
 )
-from payonce.gateways import mollie_lookup
+from payonce.gateways import mollie_lookup, mollie_setups
 from payonce.gateways.base_urls import is_in_the_clear, is_web_address
-from payonce.gateways.declines import REJECTED, declined
+from payonce.gateways.declines import not_withdrawn
 from payonce.gateways.json_answers import document_of
 from payonce.gateways.method_types import METHOD_TYPES
-from payonce.gateways.mollie_answers import is_error, outcome_of, refused
+from payonce.gateways.mollie_answers import PAID, is_error, outcome_of, refused
 from payonce.gateways.mollie_charge import charge_state
 from payonce.gateways.mollie_http import MollieHttp, part
 from payonce.gateways.mollie_requests import follow_up_body, key_of, payment_body, refusal
+from payonce.gateways.mollie_setups import SETUP_METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,8 +62,9 @@ MOLLIE_CAPABILITIES = GatewayCapabilities(
     # "The payment will have this status", authorized, "for as long as new captures can be created":
     # https://docs.mollie.com/docs/handling-payment-status. What is left is freed by a release, and by nothing else.
     multiple_captures=True,
-    operations=MONEY_OPERATIONS,
+    operations=frozenset(OperationKind),
     payment_method_types=METHOD_TYPES["mollie"],
+    setup_methods=SETUP_METHODS,
 )
 _PATHS: Mapping[OperationKind, str] = MappingProxyType(
     {
@@ -92,9 +94,9 @@ class MollieGateway:
 
     def submit(self, instruction: Instruction, deadline: Deadline) -> SubmitOutcome:
         """See ``Gateway``."""
-        if instruction.kind not in MONEY_OPERATIONS:
-            return declined(REJECTED)
-        if instruction.kind is OperationKind.PAYMENT:
+        if instruction.kind is OperationKind.REVOCATION:
+            return mollie_setups.revoke(self._http, instruction, deadline)
+        if instruction.kind in PAID:
             no = refusal(instruction)
             if no is not None:
                 return no
@@ -112,12 +114,16 @@ class MollieGateway:
             # "The request was accepted and will be processed asynchronously." It has no id: the payment's tells.
             return Pending(instruction.gateway_charge_id or "", "the release was accepted")
         if instruction.kind is not OperationKind.VOID and answer.status == 201:
-            return outcome_of(document_of(answer.body), instruction)
+            outcome = outcome_of(document_of(answer.body), instruction)
+            return mollie_setups.with_mandate(self._http, instruction, outcome, deadline)
         return refused(answer, instruction)
 
     def find(self, instruction: Instruction, deadline: Deadline) -> LookupOutcome:
         """See ``Gateway``."""
-        return mollie_lookup.find(self._http, instruction, deadline)
+        if instruction.kind is OperationKind.REVOCATION:
+            return mollie_setups.find_revocation(self._http, instruction, deadline)
+        found = mollie_lookup.find(self._http, instruction, deadline)
+        return mollie_setups.with_mandate(self._http, instruction, found, deadline)
 
     def withdraw(self, instruction: Instruction, waiting: AwaitsPayer, deadline: Deadline) -> WithdrawOutcome:
         """See ``Gateway``. What Mollie does not let be canceled waits until it expires.
@@ -129,12 +135,14 @@ class MollieGateway:
         answer = self._http.send("DELETE", path, deadline)
         if not isinstance(answer, Answered):
             return waiting
+        if answer.status in {401, 403} and is_error(answer):
+            return not_withdrawn(waiting)
         row: Mapping[str, Any] | None = document_of(answer.body)
         if answer.status != 200:
             row = self._http.read(path, deadline) if answer.status == 422 and is_error(answer) else None
         if row is None or row.get("id") != waiting.gateway_object_id:
             return waiting
-        outcome = outcome_of(row, instruction)
+        outcome = mollie_setups.with_mandate(self._http, instruction, outcome_of(row, instruction), deadline)
         return outcome if isinstance(outcome, Succeeded | Declined) or type(outcome) is Pending else waiting
 
     def confirm(self, instruction: Instruction, waiting: AwaitsPayer, result: str, deadline: Deadline) -> SubmitOutcome:

@@ -14,7 +14,7 @@ from payonce.domain.exchange import Answered
 from payonce.domain.gateway import CANCELED, Declined, NotFound, OperationKind, Pending, Succeeded, Unknown
 from payonce.gateways.declines import ALREADY_CAPTURED, declined, overtaken
 from payonce.gateways.json_answers import document_of
-from payonce.gateways.mollie_answers import is_error, milliseconds_of, outcome_of, reference_of
+from payonce.gateways.mollie_answers import PAID, is_error, milliseconds_of, outcome_of, reference_of
 from payonce.gateways.mollie_http import part
 from payonce.gateways.mollie_money import minor_of
 from payonce.observability import get_logger
@@ -37,10 +37,10 @@ def find(http: MollieHttp, instruction: Instruction, deadline: Deadline) -> Look
     if instruction.kind is OperationKind.VOID:
         row = http.read(f"/payments/{charge_id}", deadline)
         return _UNASKED if row is None else released(row, instruction)
-    if instruction.kind is OperationKind.PAYMENT and not charge_id:
+    if instruction.kind in PAID and not charge_id:
         whose = f"/customers/{part(instruction.customer)}" if instruction.customer else ""
         return _listed(http, f"{whose}/payments", "payments", instruction, deadline)
-    if instruction.kind is OperationKind.PAYMENT:
+    if instruction.kind in PAID:
         row = http.read(f"/payments/{charge_id}", deadline)
         return _UNASKED if row is None else outcome_of(row, instruction)
     name = LISTS[instruction.kind]

@@ -12,6 +12,7 @@ a method's name     ``creditcard``, ``ideal``, …: the payer goes to Mollie's p
 from __future__ import annotations
 
 import hashlib
+import re
 import uuid
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from payonce.domain.gateway import CaptureMethod, Declined, OperationKind, Payer, PaymentMethodType
 from payonce.gateways.declines import AUTHENTICATION_REQUIRED, CURRENCY_NOT_SUPPORTED, REJECTED, declined
 from payonce.gateways.mollie_money import CURRENCIES, amount_of
+from payonce.gateways.mollie_setups import MANDATE_METHODS, SETUP_METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,34 +44,29 @@ METHODS: Mapping[PaymentMethodType, frozenset[str]] = MappingProxyType(
         PaymentMethodType.VOUCHER: frozenset({"multibanco", "paysafecard"}),
     }
 )
-_MANDATE_METHODS = MappingProxyType(
-    {
-        PaymentMethodType.CARD: "creditcard",
-        PaymentMethodType.BANK_DEBIT: "directdebit",
-        PaymentMethodType.WALLET: "paypal",
-    }
-)
 
 
 def refusal(instruction: Instruction) -> Declined | None:
     """Return why this payment can't be asked of Mollie at all, so that nothing is sent; ``None`` where it can."""
     method, kind = instruction.payment_method, instruction.payment_method_type
-    by_mandate = method.startswith(MANDATE)
+    by_mandate, is_setup = method.startswith(MANDATE), instruction.kind is OperationKind.SETUP
     if instruction.money.currency not in CURRENCIES:
         return declined(CURRENCY_NOT_SUPPORTED)
     if instruction.payer is Payer.ABSENT and not by_mandate:
         return declined(AUTHENTICATION_REQUIRED)  # every other way leads the payer to a page
-    if by_mandate:
-        known = kind in _MANDATE_METHODS
+    if is_setup:
+        known = re.fullmatch(SETUP_METHODS, f"{kind}:{method}") is not None
+    elif by_mandate:
+        known = kind in MANDATE_METHODS
     else:
         known = method in METHODS.get(kind, ()) or (method.startswith(CARD_TOKEN) and kind is PaymentMethodType.CARD)
     # "If sequenceType is set to recurring, this field is required", and a first payment is what makes a mandate.
-    lacks_customer = (by_mandate or instruction.saves_method) and not instruction.customer
+    lacks_customer = (by_mandate or is_setup or instruction.saves_method) and not instruction.customer
     return declined(REJECTED) if lacks_customer or not known else None
 
 
 def payment_body(instruction: Instruction) -> dict[str, Any]:
-    """Return the body of a new payment. ``refusal`` has let it pass."""
+    """Return the body of a new payment, or of a set-up, which is one of nothing. ``refusal`` has let it pass."""
     method = instruction.payment_method
     text = instruction.description or instruction.statement_descriptor or instruction.gateway_reference
     body: dict[str, Any] = {
@@ -84,12 +81,13 @@ def payment_body(instruction: Instruction) -> dict[str, Any]:
     if instruction.return_url:
         body["redirectUrl"] = instruction.return_url
     if method.startswith(MANDATE):
-        body |= {"method": _MANDATE_METHODS[instruction.payment_method_type], "mandateId": method}
+        body |= {"method": MANDATE_METHODS[instruction.payment_method_type], "mandateId": method}
         # A debit has no page on which a present payer could do anything.
         alone = instruction.payer is Payer.ABSENT or instruction.payment_method_type is PaymentMethodType.BANK_DEBIT
         return body | ({"sequenceType": "recurring"} if alone else {})
     body |= {"method": "creditcard", "cardToken": method} if method.startswith(CARD_TOKEN) else {"method": method}
-    return body | ({"sequenceType": "first"} if instruction.saves_method else {})
+    first = instruction.saves_method or instruction.kind is OperationKind.SETUP
+    return body | ({"sequenceType": "first"} if first else {})
 
 
 def key_of(instruction: Instruction) -> str:

@@ -6,15 +6,16 @@
         └─▶ our credentials are refused ─▶ read them again, past every cache ─┬ the same: that is the outcome
                                                                               └ others: the call once more, with them
 
-A refused submission has executed nothing (``CredentialsRefused``), and a refused question has changed nothing
-(``NotAllowed``), so that a second call is as safe as the first. Both are of one account: an account never changes.
+A refused submission has executed nothing (``CredentialsRefused``), and a refused question or withdrawal has changed
+nothing (``NotAllowed``, ``NotWithdrawn``), so that a second call is as safe as the first. Both are of one account: an
+account never changes.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from payonce.domain.gateway import CredentialsRefused, NotAllowed
+from payonce.domain.gateway import CredentialsRefused, NotAllowed, NotWithdrawn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,8 +61,9 @@ class RenewedGateway:
         return self._call(lambda gateway: gateway.find(instruction, deadline))
 
     def withdraw(self, instruction: Instruction, waiting: AwaitsPayer, deadline: Deadline) -> WithdrawOutcome:
-        """See ``Gateway``. A refusal of the credentials is no answer, so that whoever asks comes again."""
-        return self._inner.withdraw(instruction, waiting, deadline)
+        """See ``Gateway``. Where the credentials stay refused there is no answer, so that whoever asks comes again."""
+        outcome = self._call(lambda gateway: gateway.withdraw(instruction, waiting, deadline))
+        return waiting if isinstance(outcome, NotWithdrawn) else outcome
 
     def confirm(self, instruction: Instruction, waiting: AwaitsPayer, result: str, deadline: Deadline) -> SubmitOutcome:
         """See ``Gateway``."""
@@ -73,7 +75,7 @@ class RenewedGateway:
 
     def _call[Outcome](self, call: Callable[[Gateway], Outcome]) -> Outcome:
         outcome = call(self._inner)
-        if not isinstance(outcome, CredentialsRefused | NotAllowed):
+        if not isinstance(outcome, CredentialsRefused | NotAllowed | NotWithdrawn):
             return outcome
         renewed = self._renew()
         if renewed is None:

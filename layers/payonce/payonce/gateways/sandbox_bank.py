@@ -27,6 +27,7 @@ from payonce.domain.gateway import (
     WithdrawOutcome,
 )
 from payonce.gateways.deadline_exchange import DeadlineExchange
+from payonce.gateways.declines import not_withdrawn
 from payonce.gateways.json_answers import document_of, object_of
 from payonce.gateways.sandbox_bank_answers import judge, outcome_of
 from payonce.gateways.sandbox_bank_objects import charge_at_bank
@@ -142,7 +143,8 @@ class SandboxBankGateway:
             found = self.find(instruction, deadline)
             if isinstance(found, Succeeded | Declined) or type(found) is Pending:
                 return found
-        return waiting
+        refused = isinstance(answer, Answered) and answer.status in {401, 403}
+        return not_withdrawn(waiting) if refused else waiting
 
     def confirm(self, instruction: Instruction, waiting: AwaitsPayer, result: str, deadline: Deadline) -> SubmitOutcome:
         """See ``Gateway``."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from payonce.domain.gateway import CANCELED, Declined, OperationKind, Pending, Succeeded
+from payonce.domain.gateway import CANCELED, Declined, NotAllowed, OperationKind, Pending, Succeeded
 from payonce.extras import needs
-from payonce.gateways.declines import AUTHENTICATION_REQUIRED, declined
-from payonce.gateways.stripe_errors import DECLINE_CODES
+from payonce.gateways.declines import AUTHENTICATION_REQUIRED, declined, not_withdrawn
+from payonce.gateways.stripe_errors import DECLINE_CODES, not_asked
 from payonce.gateways.stripe_objects import REQUIRES_ACTION, read_object
 from payonce.gateways.stripe_setups import read_setup
 from payonce.observability import get_logger
@@ -47,7 +47,7 @@ def withdraw(
                 "error": type(error).__name__,
             },
         )
-        return waiting
+        return not_withdrawn(waiting) if isinstance(not_asked(error), NotAllowed) else waiting
     if isinstance(outcome, Declined):
         return declined(_code(waiting, outcome)) if intent.get("status") == "canceled" else waiting
     # One that awaits the payer still is as it was, whatever it says about itself.

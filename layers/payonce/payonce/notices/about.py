@@ -13,8 +13,10 @@ from payonce.domain.gateway import ChargeState, Unknown
 from payonce.domain.gateway_address import PLATFORM
 from payonce.domain.ids import operation_of
 from payonce.domain.setup import SETUP_PREFIX
+from payonce.idempotency.keys import record_id
 from payonce.idempotency.records import RecordStatus
-from payonce.outbox import event_key
+from payonce.outbox import event_key, partition_of
+from payonce.payments.corrective_plan import APPROVED, OPERATION
 from payonce.payments.payment_items import BY_REFERENCE_INDEX
 from payonce.payments.setup_items import find_method, find_setup, methods_at_gateway
 from payonce.payments.stored_payments import FIRST_VERSION, find_first, find_head
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from payonce.ports import Database, Deadline, Gateway, NoticeBook
 
 PAYMENT_PREFIX = "pay_"
+CORRECTIONS = "CORRECTION#"  # what their sort keys begin with
+CORRECTIONS_LOOKED_AT = 20
 
 
 class NotAnswered(Exception):
@@ -107,7 +111,10 @@ class Finder:
         if payment_id is None and names and reference is not None:
             payment_id = self._payment_of_operation(reference)
         setup_id = next((each for each in names if each.startswith(f"{SETUP_PREFIX}_")), None)
-        return About(tuple(names), self._payment(payment_id), tuple(claims), self._setup(setup_id), tuple(methods))
+        payment = self._payment(payment_id)
+        if payment is not None and payment.captured_minor:
+            claims += self._corrections(payment)
+        return About(tuple(names), payment, tuple(claims), self._setup(setup_id), tuple(methods))
 
     def payment_now(self, payment: Payment) -> Payment:
         """Return the payment as it is stored now."""
@@ -120,6 +127,23 @@ class Finder:
         if record is None or record.claim_id != claim_id or record.status is RecordStatus.COMPLETED:
             return None
         return record
+
+    def _corrections(self, payment: Payment) -> list[IdempotencyRecord]:
+        """Return the open claims of the payment's corrections.
+
+        The gateway knows a correction's refund by its break, and its claim has an id of its own, so that no event names
+        it. What an event tells of the payment is a hint about its corrections, too.
+        """
+        page = self._database.query(
+            Table.PAYMENTS,
+            partition=("pk", partition_of(payment.merchant_id, payment.payment_id)),
+            sort_prefix=("sk", CORRECTIONS),
+            limit=CORRECTIONS_LOOKED_AT,
+        )
+        begun = [item for item in page.items if item["correction_status"] == APPROVED and "claimed_attempt" in item]
+        keys = [f"{item['sk'].removeprefix(CORRECTIONS)}-{item['claimed_attempt']}" for item in begun]
+        found = [self._store.get(record_id(payment.merchant_id, OPERATION, key)) for key in keys]
+        return [each for each in found if each is not None and each.status is not RecordStatus.COMPLETED]
 
     def _methods(self, kept: KeptNotice, names: Sequence[str]) -> list[SavedMethod]:
         """Return the saved methods that the event names by the gateway's token, or by the set-up that saved them."""

@@ -42,7 +42,7 @@ def told_writes(gateway: str, notice: Notice, *, now_ms: int, signed_by: str = "
         names = dict.fromkeys((notice.gateway_reference, outcome.gateway_operation_id))
         writes += [_kept(_key(place, name), told, now_ms) for name in names if name is not None]
         if charge_id is not None:
-            of_payment = outcome.kind is OperationKind.PAYMENT
+            of_payment = outcome.kind in {OperationKind.PAYMENT, OperationKind.SETUP}
             of_charge = {_REFERENCE: notice.gateway_reference} if of_payment and notice.gateway_reference else told
             writes.append(_kept(_charge_key(place, charge_id), of_charge, now_ms))
     if dispute is not None and charge_id is not None:

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from payonce.clock import SystemClock
-from payonce.domain.errors import BodyMalformed, GatewayUnavailable, MisconfiguredError
+from payonce.domain.errors import BodyMalformed, GatewayUnavailable, MisconfiguredError, PayonceError
 from payonce.domain.gateway_address import PLATFORM, parts_of
 from payonce.domain.ids import UlidSource
 from payonce.extras import needs
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from payonce.domain.gateway_address import GatewayAddress
     from payonce.ports import Cipher, Clock, Database, FileStore, Gateway, MessageQueue, Workflows
     from payonce.wiring.merchant_gateways import MerchantGateways
+    from payonce.wiring.platform_keys import PlatformKeys
     from payonce.wiring.settings import Settings
 
 DRAWS = random.SystemRandom()  # has no state that a snapshot of the process could copy
@@ -155,12 +156,30 @@ class Adapters:
             where = parts_of(address)
             if where.account != PLATFORM:
                 return self.merchant_gateways.gateway(where)
-            from payonce.wiring.gateways import make_gateway
-
-            self._gateways[address] = make_gateway(
-                self.settings, where.gateway, lambda: self._secrets, self.clock, lambda: self.database
-            )
+            self._gateways[address] = self._platform_gateway(where.gateway)
         return self._gateways[address]
+
+    def _platform_gateway(self, name: str) -> Gateway:
+        """Return the gateway at the platform's account, whose key is read again when it is refused."""
+        from payonce.gateways.renewed import RenewedGateway
+        from payonce.wiring.gateways import make_gateway
+
+        keys, made_with = self.platform_keys, self.platform_keys.version
+
+        def make() -> Gateway:
+            return make_gateway(self.settings, name, keys.secrets, self.clock, lambda: self.database)
+
+        def renew() -> Gateway | None:
+            nonlocal made_with
+            if not keys.renewed(made_with):
+                return None
+            made_with = keys.version
+            try:
+                return make()
+            except PayonceError:
+                return None  # the newer credentials can't be used at all: the refusal stands
+
+        return RenewedGateway(make(), renew)
 
     def account_in_use(self, merchant_id: str, gateway: str) -> str:
         """Return the account at ``gateway`` to which the merchant's new payments go: see ``MerchantGateways``."""
@@ -175,13 +194,23 @@ class Adapters:
             self.settings,
             database=lambda: self.database,
             cipher=lambda: self.cipher,
-            platform_secrets=lambda: self._secrets,
+            platform_keys=lambda: self.platform_keys,
             clock=self.clock,
         )
 
     @cached_property
+    def platform_keys(self) -> PlatformKeys:
+        """Return the platform's credentials at the gateways."""
+        from payonce.wiring.platform_keys import PlatformKeys
+
+        return PlatformKeys(lambda: self._secrets, self._read_secrets, self.clock)
+
+    @cached_property
     def _secrets(self) -> Mapping[str, str]:
-        """Return the gateways' credentials, read once per process."""
+        """Return the gateways' credentials as they were when the process first needed them."""
+        return self._read_secrets()
+
+    def _read_secrets(self) -> Mapping[str, str]:
         from payonce.gateways.secrets import read_secrets
 
         return read_secrets(secret_reader(self.settings.endpoint_url), self.settings.gateway_secret_arn)

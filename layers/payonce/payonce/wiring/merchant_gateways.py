@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from payonce.ports import Cipher, Clock, Database, Gateway
+    from payonce.wiring.platform_keys import PlatformKeys
     from payonce.wiring.settings import Settings
+
+type _Version = tuple[int, int]  # of the account's own credentials, and of the platform's where those are used
 
 MAX_CACHED_GATEWAYS = 256  # each has the keys of one account, and its connections
 
@@ -29,7 +32,7 @@ MAX_CACHED_GATEWAYS = 256  # each has the keys of one account, and its connectio
 class MerchantGateways:
     """Finds the account of a merchant, and the gateway at an account. Thread-safe.
 
-    ``cipher`` opens the secrets, and ``platform_secrets`` returns those of the platform, for connected accounts.
+    ``cipher`` opens the secrets, and ``platform_keys`` returns those of the platform, for connected accounts.
     """
 
     def __init__(
@@ -38,16 +41,16 @@ class MerchantGateways:
         *,
         database: Callable[[], Database],
         cipher: Callable[[], Cipher],
-        platform_secrets: Callable[[], Mapping[str, str]],
+        platform_keys: Callable[[], PlatformKeys],
         clock: Clock,
     ) -> None:
         self._settings = settings
         self._database = database
         self._cipher = cipher
-        self._platform_secrets = platform_secrets
+        self._platform_keys = platform_keys
         self._clock = clock
         self._cache: CredentialCache | None = None
-        self._built: OrderedDict[Whereabouts, tuple[int, Gateway]] = OrderedDict()
+        self._built: OrderedDict[Whereabouts, tuple[_Version, Gateway]] = OrderedDict()
         self._lock = threading.Lock()
 
     def account_in_use(self, merchant_id: str, gateway: str) -> str:
@@ -94,34 +97,40 @@ class MerchantGateways:
         """
         return self._make(Whereabouts(gateway, account=account), api_key)
 
-    def _renewed(self, where: Whereabouts, version: int) -> Gateway | None:
+    def _renewed(self, where: Whereabouts, version: _Version) -> Gateway | None:
         said = {"gateway": where.gateway, "merchant_id": where.merchant_id, "account": where.account}
         try:
             held = self._credentials().accounts(where.merchant_id, where.gateway, past_the_cache=True)
             stored = held.accounts.get(where.account)
-            renewed = None if stored is None or stored.version == version else self._at(where, held)[0]
+            connected = stored is not None and stored.kind is not AccountKind.OWN
+            newer = connected and self._platform_keys().renewed(version[1])
+            same = stored is None or (stored.version == version[0] and not newer)
+            renewed = None if same else self._at(where, held)[0]
         except PayonceError as error:
             get_logger().warning("credentials not read again", extra={**said, "error": type(error).__name__})
             return None
         # The adapter's own line, which raises the alarm, does not know whose credentials they are.
-        get_logger().warning("credentials refused", extra={**said, "version": version, "renewed": renewed is not None})
+        get_logger().warning(
+            "credentials refused", extra={**said, "version": version[0], "renewed": renewed is not None}
+        )
         return renewed
 
-    def _at(self, where: Whereabouts, held: MerchantAccounts) -> tuple[Gateway, int]:
+    def _at(self, where: Whereabouts, held: MerchantAccounts) -> tuple[Gateway, _Version]:
         stored = held.accounts.get(where.account)
         if stored is None:
             raise CredentialsUnavailable("There are no credentials for this payment's account. Nothing was sent.")
+        is_own = stored.kind is AccountKind.OWN
+        version = (stored.version, 0 if is_own else self._platform_keys().version)
         with self._lock:
-            version, gateway = self._built.get(where, (0, None))
-        if gateway is None or version != stored.version:
-            own = open_key(self._cipher(), held, where.account) if stored.kind is AccountKind.OWN else None
-            gateway = self._make(where, own)
+            built, gateway = self._built.get(where, (None, None))
+        if gateway is None or built != version:
+            gateway = self._make(where, open_key(self._cipher(), held, where.account) if is_own else None)
             with self._lock:
-                self._built[where] = (stored.version, gateway)
+                self._built[where] = (version, gateway)
                 self._built.move_to_end(where)
                 while len(self._built) > MAX_CACHED_GATEWAYS:
                     self._built.popitem(last=False)
-        return gateway, stored.version
+        return gateway, version
 
     def _make(self, where: Whereabouts, own: str | None) -> Gateway:
         """Return the adapter with the account's ``own`` key, or with the platform's for a connected account."""
@@ -132,7 +141,7 @@ class MerchantGateways:
         settings = replace(self._settings, gateways={**self._settings.gateways, where.gateway: there})
 
         def secrets() -> Mapping[str, str]:
-            return self._platform_secrets() if own is None else {secret_name(configured): own}
+            return self._platform_keys().secrets() if own is None else {secret_name(configured): own}
 
         try:
             return make_gateway(settings, where.gateway, secrets, self._clock, self._database, where)

@@ -12,6 +12,8 @@ from payonce.gateways.check import (
     money_checks,
     payer_checks,
     setup_checks,
+    setup_doubt_checks,
+    setup_order_checks,
 )
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ CHECKS: tuple[Check, ...] = (
     *capability_checks.CHECKS,
     *payer_checks.CHECKS,
     *setup_checks.CHECKS,
+    *setup_doubt_checks.CHECKS,
+    *setup_order_checks.CHECKS,
     *event_checks.CHECKS,
     *fault_checks.CHECKS,
 )

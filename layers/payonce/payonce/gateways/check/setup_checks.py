@@ -2,55 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from payonce.domain.gateway import (
-    AwaitsPayer,
-    Declined,
-    MethodSaved,
-    NotFound,
-    Payer,
-    Succeeded,
-    Unknown,
-)
+from payonce.domain.gateway import Declined, MethodSaved, NotFound, Succeeded, Unknown
 from payonce.gateways.check.fault_proxy import Fault
-from payonce.gateways.check.stage import BrokenError, held, told
+from payonce.gateways.check.setup_steps import absent_charge, is_saved, saved_by, waiting_setup
+from payonce.gateways.check.stage import held, told
 from payonce.gateways.check.vendor import Token
 from payonce.gateways.check.verdicts import Check
 
 if TYPE_CHECKING:
-    from payonce.domain.gateway import Instruction
     from payonce.gateways.check.stage import Stage
 
 _SETUPS, _REVOCATIONS = "set-ups", "revocations"
 
 
-def _saved_by(stage: Stage, instruction: Instruction) -> MethodSaved:
-    """Return what the set-up saves, once its payer has agreed where the vendor asks."""
-    outcome = stage.drive(instruction, stage.submit(instruction))
-    return _is_saved(outcome)
-
-
-def _is_saved(outcome: object) -> MethodSaved:
-    if not isinstance(outcome, MethodSaved):
-        raise BrokenError(f"the set-up ended as {told(outcome)}, not as MethodSaved")
-    return outcome
-
-
-def _absent_charge(stage: Stage, setup: Instruction, saved: MethodSaved) -> tuple[Instruction, object]:
-    """Charge the saved method while the payer is absent."""
-    first = stage.payment(payer=Payer.ABSENT, payment_method=saved.token, method_type=setup.payment_method_type)
-    charge = replace(first, customer=setup.customer)
-    return charge, stage.drive(charge, stage.submit(charge))
-
-
 def _saves(stage: Stage) -> None:
     setup = stage.setup()
-    saved = _saved_by(stage, setup)
+    saved = saved_by(stage, setup)
     stage.expect(saved.token != "", "the token is empty")
     stage.expect_count(setup, 1)
-    charge, outcome = _absent_charge(stage, setup, saved)
+    charge, outcome = absent_charge(stage, setup, saved)
     ended = type(outcome) is Succeeded
     stage.expect(ended, f"charged while the payer is absent, the saved method ended as {told(outcome)}")
     stage.expect_count(charge, 1)
@@ -62,8 +34,8 @@ def _found(stage: Stage) -> None:
     with stage.proxy.broken(Fault.DROP_AFTER):
         lost = stage.submit(setup)
     stage.expect(isinstance(lost, Unknown), f"when the answer is lost, submit said {told(lost)}")
-    found = _is_saved(stage.drive(setup, stage.seen(setup)))
-    again = _is_saved(stage.seen(setup))
+    found = is_saved(stage.drive(setup, stage.seen(setup)))
+    again = is_saved(stage.seen(setup))
     stage.expect(found.token == again.token, "two lookups of one set-up name two tokens")
     stage.expect_count(setup, 1)
 
@@ -80,7 +52,7 @@ def _never_sent(stage: Stage) -> None:
 def _keys(stage: Stage) -> None:
     setup = stage.setup()
     stage.need(stage.capabilities.key_retention_seconds > 0, "key_retention_seconds is 0")
-    first = _saved_by(stage, setup)
+    first = saved_by(stage, setup)
     again = stage.submit(setup)
     if isinstance(again, MethodSaved):
         stage.expect(again.token == first.token, "the same set-up, sent twice, names two tokens")
@@ -94,31 +66,23 @@ def _declined(stage: Stage) -> None:
     stage.expect_count(setup, 0)
 
 
-def _waiting(stage: Stage) -> tuple[Instruction, AwaitsPayer]:
-    setup = stage.setup(Token.NEEDS_PAYER)
-    outcome = stage.submit(setup)
-    if not isinstance(outcome, AwaitsPayer) or outcome.action is None:
-        raise BrokenError(f"a set-up that needs its payer ended as {told(outcome)}")
-    return setup, outcome
-
-
 def _agreed(stage: Stage) -> None:
-    setup, waiting = _waiting(stage)
-    saved = _is_saved(stage.payer_acts(setup, waiting, approve=True))
+    setup, waiting = waiting_setup(stage)
+    saved = is_saved(stage.payer_acts(setup, waiting, approve=True))
     stage.expect_count(setup, 1)
-    _, outcome = _absent_charge(stage, setup, saved)
+    _, outcome = absent_charge(stage, setup, saved)
     stage.expect(type(outcome) is Succeeded, f"charged while the payer is absent, it ended as {told(outcome)}")
 
 
 def _refused(stage: Stage) -> None:
-    setup, waiting = _waiting(stage)
+    setup, waiting = waiting_setup(stage)
     outcome = stage.payer_acts(setup, waiting, approve=False)
     stage.expect(isinstance(outcome, Declined), f"a payer who refused left it as {told(outcome)}")
     stage.expect_count(setup, 0)
 
 
 def _withdrawn(stage: Stage) -> None:
-    setup, waiting = _waiting(stage)
+    setup, waiting = waiting_setup(stage)
     for _ in range(2):
         outcome = stage.withdraw(held(setup, waiting), waiting)
         stage.need(outcome != waiting, "withdraw leaves the set-up waiting for its payer")
@@ -130,7 +94,7 @@ def _withdrawn(stage: Stage) -> None:
 
 def _revoked(stage: Stage) -> None:
     setup = stage.setup()
-    saved = _saved_by(stage, setup)
+    saved = saved_by(stage, setup)
     revocation = stage.revocation(setup, saved)
     found = stage.find(revocation)
     stage.expect(isinstance(found, NotFound), f"before it is revoked, find said {told(found)}")
@@ -139,7 +103,7 @@ def _revoked(stage: Stage) -> None:
         stage.expect(isinstance(outcome, Succeeded), f"the revocation ended as {told(outcome)}")
     after = stage.seen(revocation)
     stage.expect(isinstance(after, Succeeded), f"after its revocation, find said {told(after)}")
-    charge, charged = _absent_charge(stage, setup, saved)
+    charge, charged = absent_charge(stage, setup, saved)
     stage.expect(not isinstance(charged, Succeeded), "the method was revoked, and was charged nevertheless")
     stage.expect_count(charge, 0)
 
@@ -147,7 +111,7 @@ def _revoked(stage: Stage) -> None:
 def _revocation_lost(stage: Stage) -> None:
     for fault, expected in ((Fault.DROP_BEFORE, NotFound), (Fault.DROP_AFTER, Succeeded)):
         setup = stage.setup()
-        revocation = stage.revocation(setup, _saved_by(stage, setup))
+        revocation = stage.revocation(setup, saved_by(stage, setup))
         with stage.proxy.broken(fault):
             lost = stage.submit(revocation)
         stage.expect(isinstance(lost, Unknown), f"when {fault}, submit said {told(lost)}")
@@ -157,7 +121,7 @@ def _revocation_lost(stage: Stage) -> None:
 
 def _revocation_unasked(stage: Stage) -> None:
     setup = stage.setup()
-    revocation = stage.revocation(setup, _saved_by(stage, setup))
+    revocation = stage.revocation(setup, saved_by(stage, setup))
     with stage.proxy.broken(Fault.STATUS_500_BEFORE, reads_too=True):
         found = stage.find(revocation)
     stage.expect(isinstance(found, Unknown), f"a question without an answer ended as {told(found)}")

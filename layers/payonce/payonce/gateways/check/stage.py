@@ -211,6 +211,10 @@ class Stage:
         """Look it up until it is shown, for a few seconds at most: gateways may show late what they hold."""
         return self._asked_until(instruction, (NotFound,))
 
+    def known(self, instruction: Instruction) -> object:
+        """Look it up until it is shown and no doubt is left, for a few seconds at most, as recovery asks again."""
+        return self._asked_until(instruction, (NotFound, Unknown))
+
     def _asked_until(self, instruction: Instruction, undecided: tuple[type, ...]) -> object:
         self.vendor.deliver()
         outcome: object = self.find(instruction)

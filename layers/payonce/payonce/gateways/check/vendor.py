@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
-    from payonce.domain.gateway import AwaitsPayer, Instruction, OperationKind
+    from payonce.domain.gateway import AwaitsPayer, Instruction, MethodSaved, OperationKind
     from payonce.ports import Clock, Gateway, NoticeReader
 
 
@@ -30,6 +30,7 @@ class Token(StrEnum):
     DEBIT = "debit"  # succeeds days later
     DEBIT_FAILS = "debit_fails"  # fails days later
     DECLINED_AT_SETUP = "declined_at_setup"  # can't be saved: elsewhere a method may be saved and declined later
+    DECLINED_LATER = "declined_later"  # can be saved, and is declined when it is charged while the payer is absent
 
 
 class VendorFault(StrEnum):
@@ -38,6 +39,22 @@ class VendorFault(StrEnum):
     THROTTLED = "throttled"  # refuses before it executes, in the vendor's own words
     FAILURE_KEPT = "failure_kept"  # fails before it executes, and answers the same for the same key
     BOOKED_LATE = "booked_late"  # executes a request whose connection is long gone
+
+
+class SetupFault(StrEnum):
+    """What a vendor's server may do with a set-up that it executes."""
+
+    SAVED_LATE = "saved_late"  # the method is named or can be charged only after a while: ``settle`` lets it pass
+    SAVED_NOTHING = "saved_nothing"  # the payer and the issuer agree, and no method is saved
+
+
+class EventOrder(StrEnum):
+    """When the vendor's events reach where the adapter looks, for a vendor whose lookups rest on them."""
+
+    BEFORE_ANSWER = "before the answer to what caused them"
+    TWICE = "twice"
+    REVERSED = "the newest first"
+    LATE = "only once the context has ended"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +78,14 @@ class Vendor:
 
     ``url`` is the base address that the adapter is given, plain HTTP on loopback. ``method_type``, ``currency`` and
     ``customer`` (whose the saved payment methods are) are those of the ordinary payments, and ``Token.OK`` pays them.
+    ``other_customer`` is somebody else who can save methods, too.
     """
 
     url: str
     method_type: PaymentMethodType = PaymentMethodType.CARD
     currency: str = "EUR"
     customer: str | None = None
+    other_customer: str | None = None
 
     def make_adapter(self, url: str, clock: Clock) -> Gateway:
         """Return the adapter under test, pointed at ``url``: the vendor's own, or the fault proxy before it."""
@@ -111,6 +130,18 @@ class Vendor:
     def misbehave(self, fault: VendorFault) -> AbstractContextManager[None]:
         """Let the server have ``fault`` within the context."""
         raise NotBroughtError(f"no server that can be made {fault}")
+
+    def misbehave_at_setup(self, fault: SetupFault) -> AbstractContextManager[None]:
+        """Let the server have ``fault`` at set-ups within the context."""
+        raise NotBroughtError(f"no set-ups that can be {fault}")
+
+    def in_order(self, order: EventOrder) -> AbstractContextManager[None]:
+        """Let the vendor's events come in this order within the context."""
+        raise NotBroughtError("no events whose order can be chosen")
+
+    def end_by_hand(self, saved: MethodSaved) -> None:
+        """End a saved method as somebody in the vendor's dashboard, or the payer's bank, does."""
+        raise NotBroughtError("no saved method that can be ended elsewhere")
 
     def notice_reader(self, *, trusted: bool = True) -> NoticeReader:
         """Return the reader of the vendor's events, with the secret that signs them, or with another one."""
