@@ -65,6 +65,7 @@ lint: setup ## ruff, mypy, dependency rule, template and security checks
 	$(PY) -m tools.openapi --check
 	$(PY) tools/client_calls.py --check
 	$(PY) -m tools.command_page --check
+	$(PY) -m tools.reference --check
 	$(PY) tools/bank_acceptance.py --check
 
 security: setup .venv-security/.ready ## Checkov on the template, bandit, licences of every locked package, bills of materials in .local/sbom

@@ -139,7 +139,7 @@ class LocalCloud:
             ]
         )
         stack = self.stack()
-        put_gateway_responses(stack)
+        put_gateway_responses(stack, parameters["DocumentationUrl"])
         return stack
 
     def _idempotency_proxy(self) -> dict[str, Any]:

@@ -22,27 +22,50 @@ API = "AWS::Serverless::Api"
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads a template; its intrinsic functions stand for nothing here."""
+    """Reads a template; of its intrinsic functions ``!Sub`` and ``!If`` are {tag: arguments}, the others nothing."""
 
 
-_Loader.add_multi_constructor("!", lambda *_: None)
+def _function(loader: _Loader, suffix: str, node: yaml.Node) -> Any:
+    if suffix in {"Sub", "If"} and isinstance(node, yaml.SequenceNode):
+        return {suffix: loader.construct_sequence(node, deep=True)}
+    return {suffix: node.value} if suffix == "Sub" else None
 
 
-def gateway_responses() -> dict[str, Mapping[str, Any]]:
-    """Return the template's gateway responses by the name of the API, each by its type."""
+_Loader.add_multi_constructor("!", _function)
+
+
+def gateway_responses(documentation_url: str) -> dict[str, Mapping[str, Any]]:
+    """Return the template's gateway responses by the name of the API, each by its type.
+
+    ``documentation_url`` is the parameter of that name; without it, problems have no link.
+    """
     # It reads nothing but scalars, lists and mappings.
     resources = yaml.load(TEMPLATE.read_text(), Loader=_Loader)["Resources"]  # noqa: S506
     return {
-        name: resource["Properties"]["GatewayResponses"]
+        name: {
+            kind: {**response, "ResponseTemplates": _rendered(response["ResponseTemplates"], documentation_url)}
+            for kind, response in resource["Properties"]["GatewayResponses"].items()
+        }
         for name, resource in resources.items()
         if resource["Type"] == API
     }
 
 
-def put_gateway_responses(stack: Stack) -> None:
+def _rendered(templates: Mapping[str, Any], documentation_url: str) -> dict[str, str]:
+    """Return the texts as CloudFormation substitutes them."""
+    rendered = {}
+    for content_type, substituted in templates.items():
+        text, variables = substituted["Sub"]
+        _, with_link, without = variables["Link"]["If"]
+        link = with_link["Sub"].replace("${DocumentationUrl}", documentation_url) if documentation_url else without
+        rendered[content_type] = text.replace("${Link}", link)
+    return rendered
+
+
+def put_gateway_responses(stack: Stack, documentation_url: str) -> None:
     """Put the template's gateway responses to the stack's APIs, and deploy these again."""
     client = stack.client("apigateway")
-    for name, responses in gateway_responses().items():
+    for name, responses in gateway_responses(documentation_url).items():
         api_id = stack.outputs[f"{name}Id"]
         for kind, response in responses.items():
             headers = response["ResponseParameters"]["Headers"]

@@ -26,7 +26,7 @@ KEY_SCRIPT = (
 )
 VARIABLES = {
     "baseUrl": ("", "The stack's output `ApiUrl`, or the address that `make up` prints"),
-    "apiKey": ("", "`po_...`, of `payonce create-merchant`"),
+    "apiKey": ("", "`po_...`, of `payonce merchants create`"),
     KEY_VARIABLE: ("", "Empty: each request gets a key of its own. Set: sending again is a retry"),
 }
 QUERY_VALUES = {"customer": "cus_4711"}  # of what a request can't do without

@@ -68,6 +68,8 @@ def test_a_payment_is_repeated_with_its_key_and_refunded(stack: LoopbackStack) -
     other = run(stack, "pay", "99", "EUR", "--key", made["idempotency_key"])
     assert other.returncode == 2
     assert other.stderr.splitlines()[1].startswith("422: ")
+    short = run(stack, "pay", "99", "EUR", "--key", "17", "--json")
+    assert (short.returncode, json.loads(short.stderr)["error"]["problem"]) == (2, "misused"), short
 
 
 def test_a_payment_that_is_not_known_says_how_to_go_on(stack: LoopbackStack) -> None:
@@ -98,10 +100,37 @@ def test_a_decline_and_a_payment_in_doubt_have_codes_of_their_own(stack: Loopbac
     assert (doubtful.returncode, "next: payonce pay" in doubtful.stderr) == (4, True)
 
 
+def test_a_payment_that_waits_for_its_payer_says_what_to_do(stack: LoopbackStack) -> None:
+    """Fails when a script takes a payment for done that nobody has authorized, or the repeated line pays again."""
+    words = ("--method", "pm_3ds_visa", "--return-url", "https://shop.example/back")
+    waits = run(stack, "pay", "1050", "EUR", *words, "--json")
+    made = json.loads(waits.stdout)
+    assert (waits.returncode, made["status"], made["answer"]["status"]) == (1, "requires_action", "requires_action")
+    url = made["answer"]["next_action"]["url"]
+    assert made["payer"].startswith(f"send the payer to {url}, until ")
+    assert f"the payer has to act: send the payer to {url}" in waits.stderr
+    again = run(stack, *shlex.split(made["next"].removeprefix("payonce ")))
+    assert (again.returncode, "requires_action" in again.stdout, "(replayed)" in again.stdout) == (1, True, True), again
+    stack.gateway.pay()
+    stack.settle()
+    done = run(stack, *shlex.split(made["next"].removeprefix("payonce ")), "--json")
+    ended = json.loads(done.stdout)
+    assert (done.returncode, ended["status"], ended["replayed"], ended["next"]) == (0, "captured", True, None), done
+    assert len(stack.gateway.bookings) == 1
+
+
+def test_a_refusal_of_a_key_of_an_earlier_try_proves_nothing(stack: LoopbackStack) -> None:
+    """Fails when a payment that may have been made is called refused: its line has to be kept."""
+    refused = run(stack, "pay", "1", "EUR", "--key", "a" * 16, PAYONCE_API_KEY="po_of_another_stack")
+    assert (refused.returncode, "next: set PAYONCE_API_KEY" in refused.stderr) == (4, True), refused
+    assert f"--key {'a' * 16}" in refused.stderr
+
+
 def test_nothing_listens_and_no_key_is_named(stack: LoopbackStack) -> None:
     away = {"PAYONCE_STACK": "nowhere", "PAYONCE_API_KEY": "po_x"}
-    dead = run(stack, "pay", "1", "EUR", "--api", "http://127.0.0.1:9", "--patience", "0", **away)
-    assert (dead.returncode, "nothing was sent" in dead.stderr) == (3, True)
+    dead = run(stack, "pay", "1", "EUR", "--api", "http://127.0.0.1:9", "--patience", "1", **away)
+    assert (dead.returncode, "nothing was executed" in dead.stderr) == (3, True), dead
+    assert "next: payonce pay 1 EUR" in dead.stderr
     nowhere = {"PAYONCE_STACK": "", "PAYONCE_API_URL": ""}
     unnamed = run(stack, "pay", "1", "EUR", **nowhere)
     assert (unnamed.returncode, "--stack or PAYONCE_STACK" in unnamed.stderr) == (2, True)

@@ -1,14 +1,19 @@
-"""The shells' completions, in the shells that this machine has; bash is always there."""
+"""The shells' completions in bash, fish and zsh: the machine's own or Debian's, unpacked (``local.shells``)."""
 
 from __future__ import annotations
 
+import os
+import pty
+import select
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from local import shells
 from payonce.cli.families import SHELLS, leaves, make_parser
 from tests.support.aws import REPOSITORY
 
@@ -36,30 +41,96 @@ printf '%s\\n' "${COMPREPLY[@]}"
 """
 
 
-def complete(shell: str, line: str) -> set[str]:
+# zsh completes in its line editor alone, so it runs on a terminal of its own; compadd tells what is offered. After
+# https://github.com/zsh-users/zsh/blob/master/Test/comptest, by which zsh tests its own completions.
+ZSH = """
+PS1='READY> '
+autoload -Uz compinit && compinit -u -D
+compadd() {
+  if (( ${@[(I)-[OAD]*]} && ! ${@[(I)--]} )); then builtin compadd "$@"; return; fi
+  local -a offered
+  builtin compadd -A offered "$@"
+  print -rl -- $offered >> OFFERED
+  builtin compadd "$@"
+}
+told() { zle complete-word; print -r -- END >> OFFERED }
+zle -N told
+bindkey '^I' told
+"""
+
+
+def complete(shell: str, line: str, folder: Path) -> set[str]:
     script = SCRIPTS / f"payonce.{shell}"
+    if shell == "zsh":
+        return complete_in_zsh(line, script, folder)
     if shell == "bash":
         command = ["bash", "--norc", "-c", BASH, "bash", str(script), line]
     else:
-        command = ["fish", "--no-config", "-c", f"source {script}; complete -C '{line}'"]
+        command = [str(shell_or_skip(shell)), "--no-config", "-c", f"source {script}; complete -C '{line}'"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     return {each.split("\t")[0] for each in done.stdout.splitlines()}
 
 
-@pytest.mark.parametrize("shell", [each for each in ("bash", "fish") if shutil.which(each)])
+def shell_or_skip(name: str) -> Any:
+    """Return fish's path or the zsh; skip the test where it is not to be had."""
+    try:
+        return shells.fish() if name == "fish" else shells.zsh()
+    except shells.ShellMissing as missing:
+        pytest.skip(str(missing))
+
+
+def complete_in_zsh(line: str, script: Path, folder: Path) -> set[str]:
+    """Return what zsh offers for the line, with the script where docs/command.md says to put it."""
+    zsh = shell_or_skip("zsh")
+    offered, functions = folder / "offered", folder / "functions"
+    functions.mkdir(exist_ok=True)
+    offered.unlink(missing_ok=True)
+    shutil.copy(script, functions / "_payonce")
+    start = f"{zsh.start}fpath=({functions} $fpath)\n{ZSH.replace('OFFERED', str(offered))}"
+    (folder / ".zshrc").write_text(start)
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "ZDOTDIR": str(folder), "TERM": "dumb", "HOME": str(folder)}
+    process = subprocess.Popen(
+        [zsh.path, "-d", "-i"], stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
+    )
+    try:
+        os.close(theirs)
+        read_until(ours, b"READY> ")
+        os.write(ours, f"{line}\t".encode())
+        end = time.monotonic() + 60
+        while not offered.exists() or not offered.read_text().endswith("END\n"):
+            assert time.monotonic() < end, "zsh offers nothing"
+            if select.select([ours], [], [], 0.05)[0]:  # what it draws
+                os.read(ours, 4096)
+        return {each.rstrip() for each in offered.read_text().splitlines()[:-1]}
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+
+
+def read_until(terminal: int, text: bytes) -> None:
+    """Read what the terminal shows until the text is there."""
+    shown = b""
+    while text not in shown:
+        assert select.select([terminal], [], [], 60)[0], shown
+        shown += os.read(terminal, 4096)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
 @pytest.mark.parametrize(("line", "offered"), CASES)
-def test_a_shell_completes(shell: str, line: str, offered: set[str]) -> None:
+def test_a_shell_completes(shell: str, line: str, offered: set[str], tmp_path: Path) -> None:
     """Fails when the generated script does not run in the shell, or offers other words than the parser takes."""
-    found = complete(shell, line)
+    found = complete(shell, line, tmp_path)
     assert offered <= found
     if line.endswith("--status ") or line == "payonce webhooks ":
         assert {each for each in found if not each.startswith("-")} == offered
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)
-def test_bash_knows_the_options_of_every_command(path: tuple[str, ...]) -> None:
+def test_bash_knows_the_options_of_every_command(path: tuple[str, ...], tmp_path: Path) -> None:
     words = ("reconcile-map",) if path == ("reconcile-map",) else path
-    assert "--help" in complete("bash", f"payonce {' '.join(words)} --")
+    assert "--help" in complete("bash", f"payonce {' '.join(words)} --", tmp_path)
 
 
 @pytest.mark.parametrize("shell", SHELLS)

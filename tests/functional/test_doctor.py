@@ -85,6 +85,25 @@ def test_nothing_is_installed() -> None:
     }  # fmt: skip
 
 
+def test_the_library_alone_is_nothing_wrong(tmp_path: Path) -> None:
+    """Fails when who has installed the library alone is told that something is broken, or not which extra brings what.
+
+    The package is copied, because that of a checkout finds its checkout.
+    """
+    shutil.copytree(REPOSITORY / "layers" / "payonce" / "payonce", tmp_path / "payonce")
+    command = [sys.executable, "-S", "-m", "payonce.cli", "doctor"]
+    alone = {**plain(), "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([*command, "--json"], env=alone, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    found = {each["name"]: each for each in json.loads(done.stdout)["data"]}
+    assert (done.returncode, {each["state"] for each in found.values()}) == (0, {"ok", "note"}), found
+    for extra in ("dynamodb", "client", "reconcile", "sidecar", "redis", "stripe", "adyen", "ed25519", "redlock"):
+        assert found[f"extra-{extra}"]["cure"] == f"pip install 'payonce[{extra}]'"
+        assert found[f"extra-{extra}"]["detail"].startswith("not installed; it is for ")
+    named = {**alone, "PAYONCE_STACK": "shop"}
+    done = subprocess.run(command, env=named, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, "PROBLEM  extra-dynamodb" in done.stdout) == (1, True), done
+
+
 def test_docker_is_looked_at_only_where_it_is_needed(tmp_path: Path) -> None:
     """Fails when who needs no Docker is told to install it, or who needs it is not."""
     without = plain(PATH=str(tmp_path))
@@ -212,8 +231,9 @@ def test_an_old_python_an_old_environment_and_a_full_disk_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fails when an environment is called ready that was made before its lock file."""
-    assert doctor_machine._python((3, 11, 9)).cure.endswith("python3.13 -m venv .venv")
-    assert doctor_machine._python((3, 13, 0)).state is State.OK
+    assert doctor_machine._python((3, 11, 9), (3, 12)).cure.endswith("python3.12 -m venv .venv")
+    assert doctor_machine._python((3, 12, 1), (3, 13)).cure.endswith("python3.13 -m venv .venv")
+    assert doctor_machine._python((3, 12, 1), (3, 12)).state is State.OK
     for name, lock in doctor_machine.ENVIRONMENTS.items():
         (tmp_path / lock).parent.mkdir(exist_ok=True)
         (tmp_path / lock).write_text("")

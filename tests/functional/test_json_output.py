@@ -81,6 +81,17 @@ def test_merchants_keys_payments_and_status(ask: Ask, stack: LoopbackStack, monk
     assert further["merchant_id"] == made["merchant_id"]
     monkeypatch.setattr("sys.stdin", io.StringIO(further["api_key"] + "\n"))
     assert ask("keys", "revoke") == {"revoked": True}
+    [shop] = ask("merchants", "list")["data"]
+    assert (shop["merchant_id"], shop["name"], shop["gateway"]) == (made["merchant_id"], "Shop", "")
+    first = ask("keys", "list", made["merchant_id"], "--limit", "1")
+    assert [(one["key_id"], one["holder"], one["enabled"]) for one in first["data"]] == [(made["key_id"], "ann", True)]
+    rest = ask("keys", "list", made["merchant_id"], "--after", first["next_after"])
+    [revoked] = rest["data"]
+    assert (revoked["key_id"], revoked["enabled"], rest["next_after"]) == (further["key_id"], False, None)
+    assert revoked["scopes"] == ["payments:read"]
+    assert made["api_key"] not in json.dumps([first, rest])
+    assert ask("keys", "revoke", made["key_id"], "--merchant", made["merchant_id"]) == {"revoked": True}
+    assert not any(one["enabled"] for one in ask("keys", "list", made["merchant_id"])["data"])
     status = ask("status")
     assert (status["stack"]["status"], status["stack"]["serving"]) == ("CREATE_COMPLETE", True)
     assert status["stack"]["api_url"] == stack.api_url

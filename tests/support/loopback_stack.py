@@ -28,16 +28,19 @@ from werkzeug.wrappers import Response
 from payonce.cli.local_stack import CREDENTIALS, STACK
 from payonce.cli.stack import EXPECTED_OUTPUTS
 from payonce.domain.errors import Unauthenticated
+from payonce.entrypoints.api_responses import problem
 from payonce.entrypoints.http import serve
 from payonce.entrypoints.routes import ROUTES
-from payonce.ports import Table
+from payonce.idempotency.record_items import WAITING_SHARDS
+from payonce.ports import Deadline, Table
 from payonce.stores.memory_cipher import MemoryCipher
 from payonce.stores.memory_queue import MemoryQueue
 from payonce.wiring.application import Application
 from payonce.wiring.settings import load_settings
 from tests.support.aws import create_tables, dynamo_database, dynamodb_client
 from tests.support.events import Context, event
-from tests.support.world import RealClock, ScriptedGateway
+from tests.support.holding import HoldingGateway
+from tests.support.world import RealClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -74,7 +77,7 @@ class LoopbackStack:
         self.api_statuses: list[int] = []
         self.asked: list[tuple[str, str, int, Any]] = []
         self.clock = RealClock()
-        self.gateway = ScriptedGateway(self.clock)
+        self.gateway = HoldingGateway(self.clock)
         self._application: Application | None = None
         handler = type("Handler", (_Handler,), {"stack": self})
         self._server = make_server("127.0.0.1", 0, self._serve, threaded=True, request_handler=handler)
@@ -144,6 +147,14 @@ class LoopbackStack:
         assert self._application is not None, "the stack is not deployed"
         return self._application
 
+    def settle(self) -> None:
+        """Let two minutes pass, and ask the gateway about all that it holds."""
+        self.clock.offset_ms += 120_000
+        now_ms = self.clock.now_ms()
+        for shard in WAITING_SHARDS:
+            for open_id in self.application.store.open_claims(shard, lease_expired_at_ms=now_ms, limit=99):
+                self.application.recovery.recover(open_id, Deadline(now_ms + 60_000))
+
     def stop(self) -> None:
         """Stop listening."""
         self._server.shutdown()
@@ -184,7 +195,7 @@ class LoopbackStack:
         try:
             who = self.application.merchants.authenticate(request.headers.get("Authorization", ""))
         except Unauthenticated as refused:
-            return {"statusCode": 401, "body": json.dumps({"detail": refused.detail})}
+            return problem(refused)
         for route in ROUTES.values():
             pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", route.path)
             if route.method == request.method and (found := re.fullmatch(pattern, path)):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,6 +58,9 @@ class Deadline:
     def earlier(self, at_ms: int) -> Deadline:
         """Return the earlier of this deadline and ``at_ms``."""
         return Deadline(min(self.at_ms, at_ms))
+
+
+NO_HARD_END: Final = Deadline(253_402_300_799_999)  # the end of the year 9999: nothing stops the process by itself
 
 
 class Gateway(Protocol):

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import pytest
 
+from local.gateway_responses import gateway_responses
 from payonce.domain import problems
 from payonce.domain.errors import MisconfiguredError
 from payonce.domain.problems import PROBLEMS, TYPE_PREFIX, ProblemType, documentation_link
@@ -38,13 +40,43 @@ def sections() -> dict[str, re.Match[str]]:
     return found
 
 
-def api_gateways_answers() -> list[tuple[int, dict[str, object]]]:
+def api_gateways_answers(documentation_url: str = "") -> list[tuple[int, dict[str, Any]]]:
     """Return the status and document of each answer that API Gateway gives by itself, as the template says."""
-    answers = load_template()["Resources"]["Api"]["Properties"]["GatewayResponses"].values()
+    answers = gateway_responses(documentation_url)["Api"].values()
     assert {answer["ResponseParameters"]["Headers"]["Content-Type"] for answer in answers} == {
         "'application/problem+json'"
     }
     return [(answer["StatusCode"], json.loads(answer["ResponseTemplates"]["application/json"])) for answer in answers]
+
+
+def test_what_api_gateway_refuses_has_the_link_too() -> None:
+    """Fails when an answer of API Gateway's own leads to another type's section, or links where no page is named."""
+    page = "https://pay.example.org/problems"
+    linked, plain = api_gateways_answers(page), api_gateways_answers()
+    assert len(linked) >= 14
+    for (_, document), (_, without) in zip(linked, plain, strict=True):
+        slug = document["type"].rpartition(":")[2]
+        assert document == {**without, "documentation": f"{page}#{slug}"}
+        assert slug in sections()
+
+
+@pytest.mark.parametrize(
+    ("url", "taken"),
+    [
+        ("", True),
+        ("https://pay.example.org/problems", True),
+        ("http://127.0.0.1:4800/problems.html?v=1&w=~", True),
+        ('https://x.example/"', False),
+        ("https://x.example/\\", False),
+        ("https://x.example/$context.requestId", False),
+        ("https://x.example/a b", False),
+        ("https://x.example/#here", False),
+    ],
+)
+def test_a_link_can_not_end_the_text_of_a_template(url: str, taken: bool) -> None:
+    """Fails when a URL is taken that breaks the JSON of API Gateway's answers, or is a variable there."""
+    pattern = load_template()["Parameters"]["DocumentationUrl"]["AllowedPattern"]
+    assert bool(re.fullmatch(pattern, url)) is taken
 
 
 def test_the_page_has_every_type_and_no_other() -> None:

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payonce.domain.errors import LeaseLost, OutcomeUnknown, PayonceError, ReleaseRefused, StoreUnavailable
-from payonce.idempotency import handoff
+from payonce.idempotency import coroutines
 from payonce.idempotency.attempt import Attempt, NotKnown, Verdict, WasExecuted, WasNotExecuted
 from payonce.idempotency.conclude import Concluder
 from payonce.idempotency.operation import current_attempt, run_again
@@ -493,7 +493,7 @@ def test_a_clean_up_in_a_shielded_scope_of_anyio_is_not_disturbed() -> None:
 
 def test_a_cancellation_does_not_wait_for_a_store_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     """The lease protects the key meanwhile. Fails when the caller's own timeout lasts as long as the outage."""
-    monkeypatch.setattr(handoff, "MAX_WAIT_FOR_ENGINE_SECONDS", 0.05)
+    monkeypatch.setattr(coroutines, "MAX_WAIT_FOR_ENGINE_SECONDS", 0.05)
     bank = Bank()
     park, let = bank.shop.store.park, threading.Event()
 
@@ -596,7 +596,7 @@ def test_a_loop_that_ends_under_a_coroutine_is_not_waited_for(end: str, monkeypa
     """A program leaves its loop with the coroutine in it. Nothing tells a thread that waits for that loop's results
     (https://github.com/zigpy/bellows/issues/745). Fails when it waits for ever, or releases what may have happened.
     """
-    monkeypatch.setattr(handoff, "LOOP_CHECK_SECONDS", 0.02)
+    monkeypatch.setattr(coroutines, "LOOP_CHECK_SECONDS", 0.02)
     bank = Bank()
 
     @bank.guard(timeout_seconds=600)
@@ -638,7 +638,7 @@ def test_a_coroutine_whose_loop_is_run_again_too_late_does_not_go_on(monkeypatch
 
     Fails when A is carried on: a second charge.
     """
-    monkeypatch.setattr(handoff, "LOOP_CHECK_SECONDS", 0.02)
+    monkeypatch.setattr(coroutines, "LOOP_CHECK_SECONDS", 0.02)
     bank = Bank(shop=Shop(verdicts=[WasNotExecuted()]))
 
     @bank.shop.operation(scope="shop_name")
@@ -874,7 +874,7 @@ def test_a_promise_speaks_for_its_own_owner_alone() -> None:
 ENDS: dict[str, BaseException | None] = {
     "returns": None,
     "raises": TimeoutError(),
-    "is cut off": handoff.CutOff("cancelled"),
+    "is cut off": coroutines.CutOff("cancelled"),
     "is interrupted": KeyboardInterrupt(),
 }
 STEP = st.tuples(st.sampled_from(sorted(ENDS)), st.floats(0, 1), st.booleans(), st.integers(0, 30_000))

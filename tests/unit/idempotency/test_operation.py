@@ -799,3 +799,56 @@ def test_whatever_happens_each_effect_happens_once_and_every_result_is_the_same(
     shop.clock.ms += LEASE_MS
     assert {ship("s", order) for order, *_ in steps} == {1}
     assert set(carrier.effects.values()) == {1}
+
+
+async def ask_the_carrier(_attempt: Attempt) -> Verdict:
+    return WasNotExecuted()
+
+
+class AsksTheCarrier:
+    async def __call__(self, attempt: Attempt) -> Verdict:
+        return WasNotExecuted()
+
+
+@pytest.mark.parametrize(
+    "resolve", [ask_the_carrier, functools.partial(ask_the_carrier), AsksTheCarrier()], ids=["def", "partial", "object"]
+)
+def test_a_coroutine_resolve_is_refused_before_anything_is_in_doubt(resolve: Any) -> None:
+    """Fails when it is noticed only after the first crash, as an outcome that nobody can find out."""
+    with pytest.raises(ValueError, match="no coroutine function"):
+        Shop().operation(resolve=resolve)
+
+
+def test_a_resolve_that_returns_a_coroutine_is_no_verdict() -> None:
+    """Fails when the coroutine is left unawaited: Python warns of it in a thread where nobody sees it."""
+    shop = Shop()
+    ship = shop.ship(resolve=lambda attempt: ask_the_carrier(attempt))
+    shop.crash(lambda: ship("s", "order-1"))
+    with pytest.raises(TypeError, match="a coroutine, which is no verdict"):
+        ship("s", "order-1")
+    assert len(shop.shipped) == 1
+
+
+def test_a_wait_that_outlasts_a_dead_owners_lease_takes_over() -> None:
+    """Fails when a duplicate's own timeout limits its wait: the lease that it waits for is always longer than that."""
+    shop = Shop()
+    ship = shop.ship(wait_seconds=LEASE_MS / 1000 + 1, resolve=run_again)
+    shop.crash(lambda: ship("s", "order-1"))
+    shop.clock.ms -= LEASE_MS  # it died just now
+    assert ship("s", "order-1") == {"shipment": 2, "boxes": 1}
+
+
+def test_an_execution_after_a_wait_has_all_of_its_time() -> None:
+    """Fails when the wait is taken off: with a lease shorter than timeout_seconds, another one may run beside it."""
+    shop = Shop()
+    left: list[int] = []
+
+    @shop.operation(wait_seconds=LEASE_MS / 1000 + 1, resolve=run_again, scope="shop_name")
+    def ship(shop_name: str, order: str) -> int:
+        left.append(current_attempt().deadline.at_ms - shop.clock.ms)
+        return len(left)
+
+    shop.crash(lambda: ship("s", "order-1"))
+    shop.clock.ms -= LEASE_MS
+    assert ship("s", "order-1") == 2
+    assert left == [10_000, 10_000]

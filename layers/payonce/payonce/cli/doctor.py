@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
 
+NAME_WIDTH = 15  # of the longest name
 LOOKS_ITSELF = True  # a stack that can't be read is a finding, not the end
 
 
@@ -29,7 +30,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """Look at everything and return 0, or 1 if there is a problem."""
-    found = [*doctor_machine.look(environment, sam_local=options.sam_local)]
+    found = [*doctor_machine.look(environment, stack=options.stack, sam_local=options.sam_local)]
     found += doctor_stack.look(options.stack, environment)
     problems = sum(each.state is State.PROBLEM for each in found)
     verdict = f"{problems} problem{'' if problems == 1 else 's'}" if problems else "nothing is wrong"
@@ -41,5 +42,5 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
 def line_of(finding: Finding) -> str:
     """Return a finding's line, and the line of its cure."""
     mark = {State.OK: "ok      ", State.NOTE: "note    ", State.PROBLEM: "PROBLEM "}[finding.state]
-    cure = f"         {' ' * 12}  mend: {finding.cure}\n" if finding.cure else ""
-    return f"{mark} {finding.name:<12}  {finding.detail}\n{cure}"
+    cure = f"         {' ' * NAME_WIDTH}  mend: {finding.cure}\n" if finding.cure else ""
+    return f"{mark} {finding.name:<{NAME_WIDTH}}  {finding.detail}\n{cure}"

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from payonce.cli import local_stack
@@ -16,31 +15,37 @@ from payonce.cli.local import running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from payonce.cli.findings import Finding
 
-LEAST_PYTHON: Final = (3, 13)
+LEAST_PYTHON: Final = (3, 12)
+LEAST_PYTHON_OF_CHECKOUT: Final = (3, 13)  # that of the functions
 # A package of each extra that nothing else brings, and what the extra is for.
 EXTRAS: Final = {
     "dynamodb": ("boto3", "commands on a stack, and the library on DynamoDB"),
+    "client": ("httpx", "pay, refund, events tail, webhooks listen --register, and the client of the API"),
     "reconcile": ("duckdb", "reconcile, ledger export"),
     "sidecar": ("uvicorn", "sidecar"),
     "redis": ("redis", "the library and the sidecar on Redis or Valkey"),
+    "redlock": ("pottery", "a lock over independent Redis servers"),
+    "ed25519": ("cryptography", "webhooks signed with a key pair"),
     "stripe": ("stripe", "the gateway Stripe"),
     "adyen": ("Adyen", "the gateway Adyen"),
 }
-NEEDED_EXTRA: Final = "dynamodb"  # without it no command reaches a stack
+STACK_EXTRA: Final = "dynamodb"  # without it no command reaches a stack
 # The build, the local cloud's copies of code and layers, and its logs: `make up` filled 1.4 GB.
 LEAST_FREE_BYTES: Final = 3 * 10**9
+CLOUD_VARIABLES: Final = ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_REGION")
 ENVIRONMENTS: Final = {".venv": "requirements/dev.txt", ".venv-cloud": "requirements/cloud.txt"}
 DOCKER_TIMEOUT_SECONDS: Final = 10
 
 
-def look(environment: Mapping[str, str], *, sam_local: bool) -> Iterator[Finding]:
-    """Yield what is found."""
-    yield _python(sys.version_info[:3])
-    yield from _packages()
+def look(environment: Mapping[str, str], *, stack: str | None, sam_local: bool) -> Iterator[Finding]:
+    """Yield what is found. Who has only the library needs neither a stack's packages nor what the local cloud needs."""
     checkout = local_stack.checkout()
+    yield _python(sys.version_info[:3], LEAST_PYTHON if checkout is None else LEAST_PYTHON_OF_CHECKOUT)
+    yield from _packages(needs_stack=checkout is not None or names_cloud(stack, environment))
     if checkout is None:
         yield note("checkout", "none here: up, down and demo need one; everything else works without")
     else:
@@ -48,26 +53,31 @@ def look(environment: Mapping[str, str], *, sam_local: bool) -> Iterator[Finding
         yield from _environments(checkout)
         yield _make()
         yield from _ports(environment)
-    yield _disk(checkout or Path.cwd())
+        yield _disk(checkout)
     yield _docker(needed=sam_local)
 
 
-def _python(version: tuple[int, int, int]) -> Finding:
+def names_cloud(stack: str | None, environment: Mapping[str, str]) -> bool:
+    """Return whether a stack or a cloud is named, so that it has to be reached."""
+    return bool(stack) or any(environment.get(name) for name in CLOUD_VARIABLES)
+
+
+def _python(version: tuple[int, int, int], least_version: tuple[int, int]) -> Finding:
     text = ".".join(map(str, version))
-    if version < LEAST_PYTHON:
-        least = ".".join(map(str, LEAST_PYTHON))
+    if version < least_version:
+        least = ".".join(map(str, least_version))
         cure = f"Install Python {least} or newer and make a new environment: python{least} -m venv .venv"
         return problem("python", f"Python {text} is too old", cure)
     return good("python", f"Python {text}")
 
 
-def _packages() -> Iterator[Finding]:
-    """Yield one finding for each extra; what is missing is a problem only where no command on a stack works."""
+def _packages(*, needs_stack: bool) -> Iterator[Finding]:
+    """Yield one finding for each extra; what is missing is a problem only where a stack is to be reached."""
     for extra, (package, used_by) in EXTRAS.items():
         name = f"extra-{extra}"
         if find_spec(package) is not None:
             yield good(name, f"installed, for {used_by}")
-        elif extra == NEEDED_EXTRA:
+        elif extra == STACK_EXTRA and needs_stack:
             yield problem(name, f"{package} is not installed; it is for {used_by}", f"pip install 'payonce[{extra}]'")
         else:
             yield note(name, f"not installed; it is for {used_by}", f"pip install 'payonce[{extra}]'")

@@ -11,6 +11,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from payonce.cli import local_stack
+from payonce.cli.doctor_machine import names_cloud
 from payonce.cli.findings import good, note, problem
 from payonce.extras import needs
 
@@ -31,7 +32,7 @@ def look(stack: str | None, environment: Mapping[str, str]) -> Iterator[Finding]
     """Yield what is found, in the order in which one thing needs the other; it ends where nothing more can be asked."""
     if find_spec("boto3") is None:
         return
-    if not stack and not any(environment.get(name) for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_REGION")):
+    if not names_cloud(stack, environment):
         yield note("stack", "none is named, so that no credentials are looked at", "--stack NAME, or PAYONCE_STACK")
         return
     with needs("dynamodb"):
@@ -193,22 +194,22 @@ def _tables(client: Any, found: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def _api(found: Mapping[str, str], environment: Mapping[str, str]) -> Iterator[Finding]:
-    from payonce.cli.http_api import KEY_VARIABLE, Api, call
+    from payonce.cli.http_api import KEY_VARIABLE, Api, status_of
     from payonce.cli.stack import API_VARIABLE
-    from payonce.domain.errors import OutcomeUnknown, UpstreamUnavailable
+    from payonce.domain.errors import UpstreamUnavailable
 
     url, api_key = found.get(API_VARIABLE), environment.get(KEY_VARIABLE, "")
     if not url:
         return
     try:
-        answer = call(Api(url, api_key or "none"), "GET", "/payments?limit=1")
-    except (UpstreamUnavailable, OutcomeUnknown) as error:
+        status = status_of(Api(url, api_key or "none"), "/payments?limit=1")
+    except UpstreamUnavailable as error:
         yield problem("api", error.detail, "payonce status; the stack's logs say more")
         return
-    if answer.status >= 500:
-        yield problem("api", f"{url} answers {answer.status}", "docs/runbooks/server-errors.md")
-    elif answer.status in SIGNED_OUT and api_key:
+    if status >= 500:
+        yield problem("api", f"{url} answers {status}", "docs/runbooks/server-errors.md")
+    elif status in SIGNED_OUT and api_key:
         cure = f"Make another: payonce keys create MERCHANT, and set {KEY_VARIABLE}."
-        yield problem("api-key", f"{KEY_VARIABLE} is refused ({answer.status})", cure)
+        yield problem("api-key", f"{KEY_VARIABLE} is refused ({status})", cure)
     else:
         yield good("api", f"{url} answers{'' if api_key else f'; no {KEY_VARIABLE} to look at'}")

@@ -6,10 +6,9 @@ import json
 import sys
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlencode
+from typing import TYPE_CHECKING, Final
 
-from payonce.cli.http_api import Api, Patience, add_api_option, api_of, call_until_answered, needs_stack
+from payonce.cli.http_api import add_api_option, api_of, client_of, needs_stack
 from payonce.cli.output import Exit, wants_json
 from payonce.cli.support import shown
 from payonce.domain.durations import SECOND_MS
@@ -19,6 +18,9 @@ from payonce.outbox import SETTLING_MS
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Mapping
+
+    from payonce.client import Client
+    from payonce.client.api.models import Event
 
 __all__ = ["add_commands", "needs_stack", "run"]
 
@@ -61,7 +63,13 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """Print events until interrupted. Raises ``PayonceError``."""
-    tail = _Tail(api_of(options, environment), options)
+    api = api_of(options, environment)
+    with client_of(api, PATIENCE_SECONDS) as client:
+        _follow(_Tail(client, options), options)
+    return Exit.DONE
+
+
+def _follow(tail: _Tail, options: argparse.Namespace) -> None:
     try:
         for event in tail.existing():
             _write(options, event)
@@ -75,47 +83,46 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     finally:
         if tail.after:
             sys.stderr.write(f"next: payonce events tail --after {tail.after}\n")
-    return Exit.DONE
 
 
 class _Tail:
     """A place in the list of events."""
 
-    def __init__(self, api: Api, options: argparse.Namespace) -> None:
-        self._api = api
+    def __init__(self, client: Client, options: argparse.Namespace) -> None:
+        self._client = client
         self._type = options.type
         self._last = options.last
         self.after: str | None = options.after
         self.has_more = True
 
-    def existing(self) -> Iterator[dict[str, Any]]:
+    def existing(self) -> Iterator[Event]:
         """Yield the last of the events that there are, or after ``--after`` all."""
         if self.after is not None:
             while self.has_more:
                 yield from self.page()
             return
-        kept = deque[dict[str, Any]](maxlen=max(0, self._last))
+        kept: deque[Event] = deque(maxlen=max(0, self._last))
         while self.has_more:
             kept.extend(self.page())
         yield from kept
 
-    def page(self) -> list[dict[str, Any]]:
+    def page(self) -> list[Event]:
         """Return the next events, and go on behind them."""
-        asked = {"limit": PAGE_SIZE, "after": self.after, "type": self._type}
-        query = urlencode({name: value for name, value in asked.items() if value is not None})
-        answer = call_until_answered(self._api, "GET", f"/events?{query}", None, None, Patience(PATIENCE_SECONDS))
-        if answer.status in {401, 403}:
-            raise Forbidden(f"The API key is refused ({answer.status}): it needs the scope events:read.")
-        if answer.status >= 500 or answer.is_retryable:
-            raise UpstreamUnavailable(f"The API answers {answer.status}. Go on later with --after {self.after or ''}.")
-        if answer.status != 200:
-            raise BodyMalformed(str((answer.document or {}).get("detail") or f"The API answers {answer.status}."))
-        self.after, self.has_more = answer.document["next_after"], answer.document["has_more"]
-        found: list[dict[str, Any]] = answer.document["data"]
-        return found
+        from payonce.client.errors import ReadFailed, Refused
+
+        try:
+            page = self._client.list_events(limit=PAGE_SIZE, after=self.after, type=self._type)
+        except Refused as refused:
+            if refused.problem.get("status") in {401, 403}:
+                raise Forbidden("The API key is refused: it needs the scope events:read.") from refused
+            raise BodyMalformed(refused.reason) from refused
+        except ReadFailed as failed:
+            raise UpstreamUnavailable(f"{failed.reason}. Go on later with --after {self.after or ''}.") from failed
+        self.after, self.has_more = page["next_after"], page["has_more"]
+        return list(page["data"])
 
 
-def _write(options: argparse.Namespace, event: Mapping[str, Any]) -> None:
+def _write(options: argparse.Namespace, event: Event) -> None:
     if wants_json(options):
         sys.stdout.write(json.dumps(event, ensure_ascii=False) + "\n")
     else:

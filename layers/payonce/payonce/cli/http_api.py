@@ -1,15 +1,16 @@
-"""Requests of the command to payonce's HTTP API: one call, and a call that repeats itself with the same key.
+"""How the command reaches payonce's HTTP API: which one, with which key, by the package's own client.
 
-A single function talks HTTP, so that another client can take its place.
+``payonce.client`` retries and says what is certain. The doctor alone talks HTTP by itself, because it has to work where
+no package is installed.
 """
 
 from __future__ import annotations
 
 import http.client
-import json
+import logging
 import os
-import random
-import time
+import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.error import HTTPError, URLError
@@ -18,19 +19,18 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from payonce.cli import local_stack
 from payonce.cli.stack import API_VARIABLE
-from payonce.domain.errors import MisconfiguredError, OutcomeUnknown, UpstreamUnavailable
+from payonce.domain.errors import MisconfiguredError, UpstreamUnavailable
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Mapping
+    from collections.abc import Iterator, Mapping
+
+    from payonce.client import Client
+    from payonce.client.intents import IntentKeys
 
 KEY_VARIABLE: Final = "PAYONCE_API_KEY"
 REQUEST_TIMEOUT_SECONDS: Final = 35  # API Gateway gives up after 29
-FIRST_PAUSE_SECONDS: Final = 0.5
-LONGEST_PAUSE_SECONDS: Final = 8.0
-CONFLICT: Final = 409
-REPEATED: Final = frozenset({429, 500, 502, 503, 504})
-_MAX_ANSWER_BYTES: Final = 16 * 2**20
+LEAST_PATIENCE_SECONDS: Final = 1.0  # an attempt that is cut off sooner would only turn "not sent" into "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +41,26 @@ class Api:
     api_key: str
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer: its status, its headers with names in lower case, and its body as parsed from JSON."""
+@contextmanager
+def client_of(api: Api, patience_seconds: float, keys: IntentKeys | None = None) -> Iterator[Client]:
+    """Yield a client that goes on for ``patience_seconds`` with each call, and tells each repetition on standard error.
 
-    status: int
-    headers: Mapping[str, str]
-    document: Any
+    Raises ``Misused`` where the API key would be sent in the clear, and ``PackageMissing`` without the extra.
+    """
+    from payonce.client import Client
 
-    @property
-    def is_retryable(self) -> bool:
-        """Whether the same request may be sent again with the same key: the API says so itself in its problems."""
-        said = self.document.get("retryable") if isinstance(self.document, dict) else None
-        return self.status in REPEATED or (self.status == CONFLICT and said is True)
+    log, told = logging.getLogger("payonce.client"), logging.StreamHandler(sys.stderr)
+    before, log.propagate = (log.level, log.propagate), False
+    log.setLevel(logging.INFO)
+    log.addHandler(told)
+    timeout_seconds = max(patience_seconds, LEAST_PATIENCE_SECONDS)
+    try:
+        with Client(api.url, api.api_key, intents=keys, timeout_seconds=timeout_seconds) as client:
+            yield client
+    finally:
+        log.removeHandler(told)
+        log.setLevel(before[0])
+        log.propagate = before[1]
 
 
 class _NoRedirects(HTTPRedirectHandler):
@@ -63,80 +70,22 @@ class _NoRedirects(HTTPRedirectHandler):
         return None
 
 
-def call(api: Api, method: str, path: str, body: Any = None, key: str | None = None) -> Answer:
-    """Return the answer to one request, whatever its status.
+def status_of(api: Api, path: str) -> int:
+    """Return the status of one read, with Python's own packages alone.
 
-    Raises ``UpstreamUnavailable`` if nothing was sent, and ``OutcomeUnknown`` if the answer was lost.
+    Raises ``UpstreamUnavailable`` if there is no answer.
     """
-    headers = {"Authorization": f"Bearer {api.api_key}", "Content-Type": "application/json"}
-    if key:
-        headers["X-Idempotency-Key"] = key
-    data = None if body is None else json.dumps(body).encode()
-    request = Request(api.url + path, data=data, headers=headers, method=method)  # noqa: S310 - checked in `api_of`
+    headers = {"Authorization": f"Bearer {api.api_key}"}
+    request = Request(api.url + path, headers=headers)  # noqa: S310 - the stack's own URL, and `api_of` checks others
     try:
         with build_opener(_NoRedirects).open(request, timeout=REQUEST_TIMEOUT_SECONDS) as answer:
-            return _answer(answer.status, answer.headers, answer.read(_MAX_ANSWER_BYTES))
+            return int(answer.status)
     except HTTPError as refused:
         with refused:
-            return _answer(refused.code, refused.headers, refused.read(_MAX_ANSWER_BYTES))
-    except URLError as error:
-        raise UpstreamUnavailable(f"{api.url} can't be reached ({error.reason}); nothing was sent.") from error
+            return refused.code
     except (OSError, http.client.HTTPException) as error:
-        raise OutcomeUnknown(f"The answer of {api.url} was lost ({error or type(error).__name__}).") from error
-
-
-def _answer(status: int, headers: Any, raw: bytes) -> Answer:
-    try:
-        document = json.loads(raw or b"null")
-    except ValueError:
-        document = None
-    return Answer(status, {name.lower(): value for name, value in headers.items()}, document)
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a call goes on, and the clock, pauses and chance that it uses."""
-
-    seconds: float
-    monotonic: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
-    chance: Callable[[], float] = random.random
-
-    def pauses(self) -> Callable[[Answer | None], bool]:
-        """Return a function that waits before the next try, or returns ``False`` when the time is over.
-
-        The pauses double, with full jitter, and are never shorter than the answer's ``Retry-After``.
-        """
-        end, pause = self.monotonic() + self.seconds, FIRST_PAUSE_SECONDS
-
-        def wait(answer: Answer | None) -> bool:
-            nonlocal pause
-            asked = (answer.headers.get("retry-after") or "0") if answer else "0"
-            span = max(float(asked) if asked.isdecimal() else 0.0, pause * (0.5 + self.chance() / 2))
-            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
-            if self.monotonic() + span > end:
-                return False
-            self.sleep(span)
-            return True
-
-        return wait
-
-
-def call_until_answered(api: Api, method: str, path: str, body: Any, key: str | None, patience: Patience) -> Answer:
-    """Return the first answer that another try with the same key would not change, or the last one in time.
-
-    Raises ``UpstreamUnavailable`` if nothing could be sent, and ``OutcomeUnknown`` if every answer was lost.
-    """
-    wait = patience.pauses()
-    while True:
-        answer = None
-        try:
-            answer = call(api, method, path, body, key)
-            if not answer.is_retryable or not wait(answer):
-                return answer
-        except (UpstreamUnavailable, OutcomeUnknown):
-            if not wait(None):
-                raise
+        reason = error.reason if isinstance(error, URLError) else error
+        raise UpstreamUnavailable(f"{api.url} gives no answer ({reason or type(error).__name__}).") from error
 
 
 def needs_stack(options: argparse.Namespace) -> bool:
@@ -152,8 +101,8 @@ def api_of(options: argparse.Namespace, environment: Mapping[str, str]) -> Api:
     url = (getattr(options, "api", None) or environment.get(API_VARIABLE, "")).rstrip("/")
     if not url:
         raise MisconfiguredError(
-            "Name the stack with --stack or PAYONCE_STACK, or its API with --api or "
-            f"{API_VARIABLE} (the stack's output ApiUrl)."
+            f"Name the stack with --stack or PAYONCE_STACK ({local_stack.STACK} is that of `payonce up`), or its API "
+            f"with --api or {API_VARIABLE} (the stack's output ApiUrl)."
         )
     if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
         raise MisconfiguredError(f"{url!r} is no address of an API, such as https://pay.example.com.")

@@ -1,16 +1,17 @@
-"""``merchants create``, ``keys create`` and ``keys revoke``: merchants, and the API keys with which they call."""
+"""``merchants`` and ``keys``: creates and lists merchants, and the API keys with which they call; revokes keys."""
 
 from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING
 
-from payonce.cli.output import Exit, tell
+from payonce.cli.output import Exit, listed, tell
 from payonce.cli.stack import USAGE_PLAN_VARIABLE
-from payonce.cli.support import add_table_options, application_of
-from payonce.domain.errors import NotFound, StoreUnavailable, WriteConflict
+from payonce.cli.support import add_table_options, application_of, shown
+from payonce.domain.errors import BodyMalformed, NotFound, StoreUnavailable, WriteConflict
 from payonce.extras import needs
 from payonce.merchants.api_keys import SCOPES, hash_api_key
+from payonce.merchants.directory import list_keys, list_merchants
 from payonce.ports import Table
 from payonce.wiring.aws_clients import client_config
 
@@ -19,8 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from payonce.merchants.api_keys import Merchants
+    from payonce.merchants.directory import ApiKeyView, Listed, MerchantView
+    from payonce.wiring.application import Application
 
 TABLES = (Table.MERCHANTS,)
+DEFAULT_LIMIT = 50
+REVOKED = "revoked; the authorizer's cache forgets it within a minute"
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -44,8 +49,18 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         command.add_argument(
             "--scope", action="append", choices=SCOPES, metavar="SCOPE", help=f"of {', '.join(SCOPES)} (default: all)"
         )
-    revoke = keys.add_parser("revoke", help="revoke an API key, read from standard input")
-    for command in (merchant, key, revoke):
+    revoke = keys.add_parser("revoke", help="revoke an API key: by its id, or the key itself from standard input")
+    revoke.add_argument("key_id", nargs="?", metavar="KEY", help="key_..., as listed; needs --merchant")
+    revoke.add_argument("--merchant", dest="merchant_id", metavar="MERCHANT", help="whose key it is, with KEY")
+    merchants_list = merchants.add_parser("list", help="list merchants, oldest first")
+    keys_list = keys.add_parser("list", help="list a merchant's API keys, without the keys themselves")
+    keys_list.add_argument("merchant_id", metavar="MERCHANT")
+    for command in (merchants_list, keys_list):
+        command.add_argument(
+            "--limit", type=int, default=DEFAULT_LIMIT, help=f"at most so many (default {DEFAULT_LIMIT}, at most 100)"
+        )
+        command.add_argument("--after", metavar="ID", help="begin after this one: the next page")
+    for command in (merchant, key, revoke, merchants_list, keys_list):
         add_table_options(command, TABLES)
 
 
@@ -53,7 +68,9 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """Run the command and return the exit code. Raises ``PayonceError``."""
     application = application_of(options, environment, TABLES)
     merchants = application.merchants
-    if (options.command, options.action) == ("keys", "revoke"):
+    if options.action == "list":
+        return _list(application, options)
+    if options.action == "revoke":
         return _revoke(merchants, options)
     merchant_id = (
         merchants.create_merchant(options.name, gateway=options.gateway)
@@ -69,12 +86,43 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     return Exit.DONE
 
 
+def _list(application: Application, options: argparse.Namespace) -> int:
+    page: Listed[MerchantView] | Listed[ApiKeyView]
+    if options.command == "merchants":
+        merchants = page = list_merchants(application.database, limit=options.limit, after=options.after)
+        lines = [
+            f"{each.merchant_id}  {shown(each.created_at_ms)}  {each.gateway or 'default'}  {each.name}"
+            for each in merchants.data
+        ]
+        following = "payonce merchants list"
+    else:
+        keys = page = list_keys(application.database, options.merchant_id, limit=options.limit, after=options.after)
+        lines = [_key_line(each) for each in keys.data]
+        following = f"payonce keys list {options.merchant_id}"
+    if page.next_after is not None:
+        lines.append(f"there are more: {following} --limit {options.limit} --after {page.next_after}")
+    tell(options, listed(page.data, next_after=page.next_after), "\n".join(lines) or "none")
+    return Exit.DONE
+
+
+def _key_line(key: ApiKeyView) -> str:
+    standing = "in force" if key.enabled else f"revoked {shown(key.revoked_at_ms)}"
+    scopes = "all scopes" if set(key.scopes) == set(SCOPES) else ",".join(key.scopes)
+    return f"{key.key_id}  {shown(key.created_at_ms)}  {standing}  {key.holder or '-'}  {scopes}"
+
+
 def _revoke(merchants: Merchants, options: argparse.Namespace) -> int:
+    if bool(options.key_id) != bool(options.merchant_id):
+        raise BodyMalformed("Name the key's id and its --merchant, or neither and write the key to standard input.")
+    if options.key_id:
+        merchants.revoke_key_of(options.merchant_id, options.key_id)
+        tell(options, {"revoked": True}, REVOKED)
+        return Exit.DONE
     try:
         merchants.revoke_api_key(hash_api_key(sys.stdin.readline().strip()))
     except WriteConflict:
         raise NotFound("There is no such API key. It is read from standard input, as it was shown: po_...") from None
-    tell(options, {"revoked": True}, "revoked; the authorizer's cache forgets it within a minute")
+    tell(options, {"revoked": True}, REVOKED)
     return Exit.DONE
 
 

@@ -3,35 +3,39 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
-import uuid
 from typing import TYPE_CHECKING, Any, Final
 
-from payonce.cli.http_api import (
-    KEY_VARIABLE,
-    Answer,
-    Api,
-    Patience,
-    add_api_option,
-    api_of,
-    call,
-    call_until_answered,
-    needs_stack,
-)
+from payonce.cli.http_api import KEY_VARIABLE, add_api_option, api_of, client_of, needs_stack
 from payonce.cli.output import Exit, tell
-from payonce.domain.errors import OutcomeUnknown, UpstreamUnavailable
+from payonce.cli.support import shown
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
 
+    from payonce.client import Answer, Client
+    from payonce.client.errors import KeyedError
+    from payonce.client.intents import IntentKey
+
 __all__ = ["add_commands", "needs_stack", "run"]
 
 DEFAULT_PATIENCE_SECONDS: Final = 60
-ACCEPTED, UNAUTHENTICATED, DECLINED, TOO_MANY = 202, 401, 402, 429
-IN_DOUBT: Final = "in_doubt"
+UNAUTHENTICATED: Final = 401
+# What a payment or refund is when nothing is left to wait for, and money is held or has moved as it was asked for.
+SETTLED: Final = frozenset(
+    {"authorized", "partially_captured", "captured", "partially_refunded", "refunded", "succeeded"}
+)
 _KEY_HINT: Final = f"set {KEY_VARIABLE} to a key of this API; `payonce merchants create NAME` makes one"
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_-]{1,80}")
+# By the type of next_action: docs/payments.md has what each asks for.
+_OF_THE_PAYER: Final = {
+    "redirect": "send the payer to {url}",
+    "display": "show the payer {url}",
+    "gateway_sdk": "give next_action.client_secret (--json has it) to the gateway's own SDK, for the payer",
+    "confirm": "post the payment_result that the payer came back with to /payments/{id}/confirmations",
+}
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -41,6 +45,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     pay.add_argument("currency", metavar="CURRENCY", help="such as EUR")
     pay.add_argument("--method", default="pm_sandbox_visa", metavar="TOKEN", help="default: pm_sandbox_visa")
     pay.add_argument("--capture", choices=("automatic", "manual"), help="default: automatic")
+    pay.add_argument("--return-url", metavar="URL", help="where a payer who has to authenticate comes back to")
     pay.add_argument("--reference", help="your order's number")
     pay.add_argument("--description", metavar="TEXT", help="what it is for, for you to read")
     refund = commands.add_parser("refund")
@@ -55,7 +60,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
             type=float,
             default=DEFAULT_PATIENCE_SECONDS,
             metavar="SECONDS",
-            help=f"how long to go on with the same key (default {DEFAULT_PATIENCE_SECONDS})",
+            help=f"how long to go on with the same key (default {DEFAULT_PATIENCE_SECONDS}, at least 1)",
         )
         add_api_option(command)
 
@@ -72,90 +77,124 @@ def minor_units(text: str) -> int:
         ) from None
 
 
+class _ToldKey:
+    """The key of the one call. The terminal is its journal: it is told before anything is sent."""
+
+    def __init__(self, given: str | None) -> None:
+        self._given = given
+        self.key = ""
+
+    def begin(self, operation: str, intent: str, digest: str) -> IntentKey:
+        """Return the key, and tell it. Raises ``Misused`` for one that the API would refuse."""
+        from payonce.client.intents import IntentKey, checked_key, random_key
+
+        del operation, intent, digest
+        self.key = random_key() if self._given is None else checked_key(self._given)
+        sys.stderr.write(f"idempotency key {self.key}\n")
+        # What an earlier command has done with a key that is given, nobody knows here.
+        return IntentKey(self.key, may_be_executed=self._given is not None)
+
+    def conclude(self, operation: str, intent: str, key: str, resource: str | None) -> None:
+        """See ``IntentKeys``: there is nothing to record."""
+
+    def without_effect(self, operation: str, intent: str, key: str) -> None:
+        """See ``IntentKeys``: there is nothing to record."""
+
+
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    """Pay or refund: 0 done, 1 declined, 2 refused, 3 not sent, 4 not known. Raises ``PayonceError``."""
-    api = api_of(options, environment)
-    key = options.key or str(uuid.uuid4())
-    # Before anything is sent, so that it is known whatever happens next.
-    sys.stderr.write(f"idempotency key {key}\n")
-    patience = Patience(options.patience)
-    try:
-        answer = call_until_answered(api, "POST", *_request(options), key, patience)
-        if answer.status == ACCEPTED:
-            answer = _settled(api, answer, patience)
-    except (UpstreamUnavailable, OutcomeUnknown) as error:
-        nothing = isinstance(error, UpstreamUnavailable)
-        code = Exit.NOT_REACHED if nothing else Exit.UNKNOWN
-        document = {"idempotency_key": key, "status": None, "problem": error.detail, "next": _again(options, key)}
-        tell(options, document, "")
-        sys.stderr.write(f"{error.detail}\nnext: {_again(options, key)}\n")
-        return code
-    return _told(options, answer, key)
+    """Pay or refund: 0 done, 1 to be looked at, 2 refused, 3 nothing executed yet, 4 not known.
 
+    Raises ``PayonceError``.
+    """
+    from payonce.client.errors import KeyedError
 
-def _request(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
-    if options.command == "refund":
-        amount = {} if options.amount_minor is None else {"amount_minor": options.amount_minor}
-        return f"/payments/{options.payment_id}/refunds", amount
-    named = {name: getattr(options, name) for name in ("capture", "reference", "description")}
-    body = {"amount_minor": options.amount_minor, "currency": options.currency, "payment_method": options.method}
-    return "/payments", body | {name: value for name, value in named.items() if value}
-
-
-def _settled(api: Api, answer: Answer, patience: Patience) -> Answer:
-    """Ask for a payment in doubt until recovery has settled it, or the time is over."""
-    location, wait = answer.headers.get("location", ""), patience.pauses()
-    if not location.startswith("/"):
-        return answer
-    sys.stderr.write("in doubt: recovery asks the gateway\n")
-    while wait(None):
+    api, key = api_of(options, environment), _ToldKey(options.key)
+    with client_of(api, options.patience, key) as client:
         try:
-            read = call(api, "GET", location)
-        except (UpstreamUnavailable, OutcomeUnknown):
-            continue
-        if read.status == 200 and read.document.get("status") != IN_DOUBT:
-            return read
-    return answer
+            answer = _send(client, options)
+        except KeyedError as error:
+            return _not_done(options, error, key.key)
+    return _done(options, answer)
 
 
-def _told(options: argparse.Namespace, answer: Answer, key: str) -> int:
-    made = answer.document if isinstance(answer.document, dict) else {}
-    replayed = answer.headers.get("idempotency-replayed")
-    document = {"idempotency_key": key, "http_status": answer.status, "replayed": replayed == "true", "answer": made}
-    code = _code(answer)
-    if code is Exit.DONE:
-        amount = f"{made.get('amount_minor', '')} {made.get('currency', '')}".strip()
-        text = f"{made.get('id', '')}  {made.get('status', '')}  {amount}"
-        tell(options, document, f"{text}{'  (replayed)' if replayed == 'true' else ''}")
-        return code
-    following = _KEY_HINT if answer.status == UNAUTHENTICATED else ""
-    following = _again(options, key) if code in {Exit.UNKNOWN, Exit.NOT_REACHED} or answer.is_retryable else following
-    tell(options, {**document, "next": following or None}, "")
-    said = made.get("detail") or made.get("title") or f"{made.get('id', '')} {made.get('status', '')}".strip()
-    sys.stderr.write(f"{answer.status}: {said or 'no answer of payonce'}\n")
+def _send(client: Client, options: argparse.Namespace) -> Answer[Any]:
+    if options.command == "refund":
+        return client.refund_payment(options.payment_id, amount_minor=options.amount_minor, intent="refund")
+    return client.create_payment(
+        amount_minor=options.amount_minor,
+        currency=options.currency,
+        payment_method=options.method,
+        capture=options.capture,
+        return_url=options.return_url,
+        reference=options.reference,
+        description=options.description,
+        intent="pay",
+    )
+
+
+def _done(options: argparse.Namespace, answer: Answer[Any]) -> int:
+    made = answer.data
+    status = answer.standing or made.get("status")  # a replay is from before the payment's end
+    code = Exit.DONE if status in SETTLED else Exit.FOUND
+    document = {"idempotency_key": answer.idempotency_key, "replayed": answer.replayed, "status": status}
+    waits = status in {"requires_action", "processing"}
+    payer = _of_the_payer(made) if status == "requires_action" else None
+    following = _again(options, answer.idempotency_key) if waits else None
+    tell(
+        options,
+        {**document, "answer": made, "payer": payer, "next": following},
+        f"{made.get('id', '')}  {status}  {made.get('amount_minor', '')} {made.get('currency', '')}"
+        f"{'  (replayed)' if answer.replayed else ''}",
+    )
+    if payer:
+        sys.stderr.write(f"the payer has to act: {payer}\n")
+    if following:
+        sys.stderr.write(f"next: {following}\nwhich charges nothing again, and says what became of it\n")
+    return code
+
+
+def _of_the_payer(made: Mapping[str, Any]) -> str:
+    action = made.get("next_action") or {}
+    text = _OF_THE_PAYER.get(action.get("type", ""), "see docs/payments.md")
+    until = f", until {shown(action['expires_at_ms'])}" if action.get("expires_at_ms") else ""
+    return text.format(url=action.get("url", "what next_action says"), id=made.get("id", "ID")) + until
+
+
+def _not_done(options: argparse.Namespace, error: KeyedError, key: str) -> int:
+    code = _code(error)
+    status = error.problem.get("status")
+    following = _again(options, key) if code in {Exit.UNKNOWN, Exit.NOT_REACHED} else None
+    if status == UNAUTHENTICATED:
+        following = _KEY_HINT if code is Exit.REFUSED else f"{_KEY_HINT}; then {following}"
+    said = {Exit.NOT_REACHED: "nothing was executed: ", Exit.UNKNOWN: "the outcome is unknown: "}.get(code, "")
+    document = {"idempotency_key": key, "problem": error.problem or None, "resource": error.resource}
+    tell(options, {**document, "detail": said + error.reason, "next": following}, "")
+    sys.stderr.write(f"{f'{status}: ' if status else ''}{said}{error.reason}\n")
     sys.stderr.write(f"next: {following}\n" if following else "")
     return code
 
 
-def _code(answer: Answer) -> Exit:
-    status = answer.document.get("status") if isinstance(answer.document, dict) else None
-    if answer.status == ACCEPTED or status == IN_DOUBT or answer.status >= 500:
-        return Exit.UNKNOWN
-    if answer.status == DECLINED or status == "failed":
-        return Exit.FOUND
-    if answer.status == TOO_MANY:
-        return Exit.NOT_REACHED
-    return Exit.DONE if answer.status < 300 else Exit.REFUSED
+def _code(error: KeyedError) -> Exit:
+    from payonce.client import errors
+
+    match error:
+        case errors.Declined() | errors.NotExecuted():
+            return Exit.FOUND
+        case errors.NotBegun():
+            return Exit.NOT_REACHED
+        case errors.OutcomeUnknown():
+            return Exit.UNKNOWN
+    return Exit.REFUSED
 
 
 def _again(options: argparse.Namespace, key: str) -> str:
     """Return the same command with the key, so that it is the same request."""
-    words = ["payonce", "pay", str(options.amount_minor), options.currency] if options.command == "pay" else []
-    words = words or ["payonce", "refund", options.payment_id]
     if options.command == "pay":
-        named = {"--method": options.method, "--capture": options.capture}
+        words = ["payonce", "pay", str(options.amount_minor), options.currency]
+        named = {"--method": options.method, "--capture": options.capture, "--return-url": options.return_url}
         named |= {"--reference": options.reference, "--description": options.description}
     else:
+        words = ["payonce", "refund", options.payment_id]
         named = {"--amount": options.amount_minor}
     named |= {"--api": options.api, "--stack": None if options.api else options.stack, "--key": key}
     for name, value in named.items():
@@ -165,6 +204,4 @@ def _again(options: argparse.Namespace, key: str) -> str:
 
 
 def _quoted(word: str) -> str:
-    import shlex
-
     return word if _PLAIN.fullmatch(word) else shlex.quote(word)

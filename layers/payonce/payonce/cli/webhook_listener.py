@@ -8,23 +8,25 @@ import signal
 import sys
 import threading
 import time
-import uuid
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from payonce.cli.http_api import Api, Patience, api_of, call_until_answered
+from payonce.cli.http_api import api_of, client_of
 from payonce.cli.output import Exit, wants_json
 from payonce.cli.support import shown
-from payonce.domain.errors import BodyMalformed, MisconfiguredError
+from payonce.domain.errors import BodyMalformed, MisconfiguredError, OutcomeUnknown, UpstreamUnavailable
 from payonce.webhooks.rejections import WebhookRejected
 from payonce.webhooks.verify import DEFAULT_MAX_BODY_BYTES, Verifier
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+    from payonce.client import Client
 
 FORWARD_TIMEOUT_SECONDS: Final = 10  # a consumer has fifteen to answer in all
 PATIENCE_SECONDS: Final = 60.0
@@ -155,56 +157,74 @@ def listen(options: argparse.Namespace, environment: Mapping[str, str], verifier
 
     Raises ``PayonceError`` before it serves.
     """
-    with Listener(options) as server:
-        server.verifier = verifier
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+    with Listener(options) as server, _ended_by_sigterm():
+        if verifier is not None:
+            server.verifier = verifier
+            return _serve(server, None)
+        with client_of(api_of(options, environment), PATIENCE_SECONDS) as client:
+            registered = _Registered(client, options.url or server.url, options.type)
+            server.verifier = Verifier([registered.secret], options.tolerance)
+            return _serve(server, registered)
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let a registered endpoint be deleted also when the terminal or a supervisor ends the command."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _serve(server: Listener, registered: _Registered | None) -> int:
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    try:
         thread.start()
-        registered: _Registered | None = None
-        # A registered endpoint is also deleted when the terminal or a supervisor ends the command.
-        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-        try:
-            if verifier is None:
-                registered = _Registered(api_of(options, environment), options.url or server.url, options.type)
-                server.verifier = Verifier([registered.secret], options.tolerance)
-                sys.stderr.write(f"registered {registered.endpoint_id}; it is deleted at the end\n")
-            sys.stderr.write(f"listening on {server.url}{f', to {server.forward_to}' if server.forward_to else ''}\n")
-            server.done.wait()
-        except KeyboardInterrupt:
-            pass
-        finally:
-            if registered is not None:
-                registered.delete()
-            server.shutdown()
-            signal.signal(signal.SIGTERM, before)
+        if registered is not None:
+            sys.stderr.write(f"registered {registered.endpoint_id}; it is deleted at the end\n")
+        sys.stderr.write(f"listening on {server.url}{f', to {server.forward_to}' if server.forward_to else ''}\n")
+        server.done.wait()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        if registered is not None:
+            registered.delete()
+        server.shutdown()
     return Exit.DONE
 
 
 class _Registered:
     """An endpoint of the stack that lives as long as the command."""
 
-    def __init__(self, api: Api, url: str, types: list[str] | None) -> None:
-        self._api = api
-        body = {"url": url, "event_types": types or list(DEFAULT_TYPES), "description": "payonce webhooks listen"}
-        patience = Patience(PATIENCE_SECONDS)
-        answer = call_until_answered(api, "POST", "/webhook_endpoints", body, str(uuid.uuid4()), patience)
-        if answer.status != 201:
-            said = (answer.document or {}).get("detail") or f"the API answers {answer.status}"
+    def __init__(self, client: Client, url: str, types: list[str] | None) -> None:
+        from payonce.client import errors
+
+        self._client = client
+        try:
+            made = client.create_webhook_endpoint(
+                url=url, event_types=types or list(DEFAULT_TYPES), description="payonce webhooks listen"
+            ).data
+        except errors.OutcomeUnknown as unknown:
+            raise OutcomeUnknown(f"The endpoint for {url} may have been made: {unknown.reason}.") from unknown
+        except errors.NotBegun as error:
+            raise UpstreamUnavailable(f"The endpoint was not made: {error.reason}.") from error
+        except errors.KeyedError as refused:
             raise BodyMalformed(
-                f"The endpoint was not made: {said}. A stack on AWS reaches this machine only by a tunnel: name its "
-                "address with --url."
-            )
-        self.endpoint_id = str(answer.document["id"])
-        self.secret = str(answer.document["secret"])
+                f"The endpoint was not made: {refused.reason} A stack on AWS reaches this machine only by a tunnel: "
+                "name its address with --url."
+            ) from refused
+        self.endpoint_id = made["id"]
+        self.secret = made["secret"]
 
     def delete(self) -> None:
         """Delete the endpoint; say so if that fails."""
-        path = f"/webhook_endpoints/{self.endpoint_id}"
+        from payonce.client import errors
+
         try:
-            answer = call_until_answered(
-                self._api, "DELETE", path, None, str(uuid.uuid4()), Patience(FORWARD_TIMEOUT_SECONDS)
-            )
-            status: object = answer.status
-        except Exception as error:
-            status = error
-        if status not in {200, 204, 404}:
-            sys.stderr.write(f"{self.endpoint_id} was not deleted ({status}). next: DELETE {path}\n")
+            self._client.delete_webhook_endpoint(self.endpoint_id, timeout_seconds=FORWARD_TIMEOUT_SECONDS)
+        except errors.NotFound:
+            pass
+        except errors.ClientError as error:
+            path = f"/webhook_endpoints/{self.endpoint_id}"
+            sys.stderr.write(f"{self.endpoint_id} was not deleted ({error.reason}). next: DELETE {path}\n")

@@ -134,11 +134,12 @@ class Attempts:
         name = self.call.operation.name
         if not self.key:
             detail = f"{name} got no answer in time: {reason}."
-            return errors.ReadFailed(detail, operation=name, problem=self._problem)
+            return errors.ReadFailed(detail, operation=name, problem=self._problem, reason=reason)
         if not self._unknown:
-            return self._error(errors.NotBegun, f"{name} was not begun: {reason}. The same call may be repeated.")
+            detail = f"{name} was not begun: {reason}. The same call may be repeated."
+            return self._error(errors.NotBegun, detail, reason)
         detail = f"{name} may have been executed, or may be yet: {reason}. {self._go_on()}"
-        return self._error(errors.OutcomeUnknown, detail)
+        return self._error(errors.OutcomeUnknown, detail, reason)
 
     def _go_on(self) -> str:
         with_what = "the same key" if self.intent is None else f"the same intent, {self.intent!r}"
@@ -164,15 +165,17 @@ class Attempts:
                 errors.OutcomeUnknown,
                 f"An earlier {self.call.operation.name} with this key may have been executed; this attempt was refused:"
                 f" {detail} Mend that, then go on. {self._go_on()}",
+                detail,
             )
         return self._error(errors.NotFound if problem.get("status") == 404 else errors.Refused, detail)
 
-    def _error(self, cls: type[errors.KeyedError], detail: str) -> errors.KeyedError:
+    def _error(self, cls: type[errors.KeyedError], detail: str, reason: str = "") -> errors.KeyedError:
         named = self._problem.get("resource")
         return cls(
             detail,
             operation=self.call.operation.name,
             problem=self._problem,
+            reason=reason,
             idempotency_key=self.key,
             intent=self.intent,
             resource=named if isinstance(named, str) else self.resource,

@@ -32,12 +32,16 @@ if TYPE_CHECKING:
 class ClientError(PayonceError):
     """Base class. ``operation`` is the API's name of it, ``problem`` the RFC 9457 document that came last, if any.
 
-    Neither the text nor an attribute holds the API key.
+    ``reason`` is what the last attempt came to, without what to do about it, which the text says as well. Neither the
+    text nor an attribute holds the API key.
     """
 
-    def __init__(self, detail: str, *, operation: str = "", problem: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, detail: str, *, operation: str = "", problem: Mapping[str, Any] | None = None, reason: str = ""
+    ) -> None:
         super().__init__(detail)
         self.operation = operation
+        self.reason = reason or detail
         self.problem: dict[str, Any] = dict(problem or {})
 
     @property
@@ -79,11 +83,12 @@ class KeyedError(ClientError):
         *,
         operation: str = "",
         problem: Mapping[str, Any] | None = None,
+        reason: str = "",
         idempotency_key: str = "",
         intent: str | None = None,
         resource: str | None = None,
     ) -> None:
-        super().__init__(detail, operation=operation, problem=problem)
+        super().__init__(detail, operation=operation, problem=problem, reason=reason)
         self.idempotency_key = idempotency_key
         self.intent = intent
         self.resource = resource

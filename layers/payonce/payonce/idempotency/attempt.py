@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -51,3 +52,12 @@ class NotKnown:
 
 
 type Verdict = WasExecuted | WasNotExecuted | NotKnown
+
+
+def check_resolve(resolve: Any) -> None:
+    """Raise ``ValueError`` for a coroutine function: it would be noticed only at the first doubt."""
+    if iscoroutinefunction(resolve) or iscoroutinefunction(getattr(resolve, "__call__", None)):  # noqa: B004 - its kind
+        raise ValueError(
+            "resolve is an ordinary function, which may block, and no coroutine function: it is called in a thread of "
+            "the engine's. Ask with a blocking client there, also where the guarded function is a coroutine."
+        )

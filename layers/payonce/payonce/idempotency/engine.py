@@ -81,13 +81,14 @@ class IdempotencyEngine:
         others_seen = contested = False
         while True:
             # Made anew after every wait: a claim's time starts when it is made, and excludes waiting for another owner.
-            record = self._new_record(request, plan)
+            deadline = request.end_of_work(self._clock.now_ms())
+            record = self._new_record(request, plan, deadline)
             execution = Execution(
                 ownership=self._ownership,
                 clock=self._clock,
                 new_record=record,
                 writes=plan.writes,
-                deadline=request.deadline,
+                deadline=deadline,
                 contested=contested,
                 conclude=self._conclude.write,
             )
@@ -185,7 +186,7 @@ class IdempotencyEngine:
             record.response, replayed=record.status is RecordStatus.COMPLETED, expires_at_ms=record.replayed_until_ms
         )
 
-    def _new_record(self, request: KeyedRequest, plan: Plan) -> IdempotencyRecord:
+    def _new_record(self, request: KeyedRequest, plan: Plan, deadline: Deadline) -> IdempotencyRecord:
         now_ms = self._clock.now_ms()
         return IdempotencyRecord(
             record_id=record_id(request.scope, request.operation, request.key),
@@ -195,7 +196,7 @@ class IdempotencyEngine:
             fingerprint=request.fingerprint,
             created_at_ms=now_ms,
             expires_at_ms=now_ms + self._settings.window_seconds * 1000,
-            lease_expires_at_ms=request.deadline.at_ms + LEASE_MARGIN_MS,
+            lease_expires_at_ms=deadline.at_ms + LEASE_MARGIN_MS,
             resource=plan.resource,
             plan=plan.data,
             lane=plan.lane,

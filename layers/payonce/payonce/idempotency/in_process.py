@@ -26,6 +26,7 @@ after the leases of all earlier owners have ended (the horizon), while "found" c
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from inspect import iscoroutine
 from typing import TYPE_CHECKING, Any, Self
 
 from payonce.domain.errors import PayonceError, StoreUnavailable
@@ -141,6 +142,8 @@ class GuardedWork(ABC):
                 return self._doubted(claim, self._in(ask_again_seconds))
             case WasNotExecuted():
                 return self._doubted(claim, self._in(ASK_AGAIN_SECONDS))
+        if iscoroutine(verdict):
+            verdict.close()  # never begun, and said here
         self.error = TypeError(f"resolve returned a {type(verdict).__name__}, which is no verdict.")
         return self._doubted(claim, self._in(ASK_AGAIN_SECONDS))
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from payonce.clock import SystemClock
 from payonce.domain.errors import KeyInProgress, KeyMalformed, KeyMissing, LeaseLost, OutcomeUnknown, ResultNotStored
 from payonce.domain.ids import UlidSource
-from payonce.idempotency.attempt import Attempt, NotKnown, WasNotExecuted
+from payonce.idempotency.attempt import Attempt, NotKnown, WasNotExecuted, check_resolve
 from payonce.idempotency.calls import (
     arguments_of,
     fingerprint_of,
@@ -25,13 +25,13 @@ from payonce.idempotency.calls import (
 )
 from payonce.idempotency.codecs import JsonCodec
 from payonce.idempotency.engine import IdempotencyEngine
-from payonce.idempotency.handoff import AttemptContext, execute_async
+from payonce.idempotency.handoff import AttemptContext
 from payonce.idempotency.in_process import IN_DOUBT, NOT_STORED, RESULT_HEADER, FunctionWork, Promised, Superseded
 from payonce.idempotency.keys import DEFAULT_WAIT_SECONDS, MAX_KEY_CHARACTERS
 from payonce.idempotency.nested import ATTEMPTS, LeavingAGuard, check_releases_on, refuse_to_wait_for_oneself
 from payonce.idempotency.records import KeyedRequest
 from payonce.idempotency.window import MAX_RESPONSE_BYTES, IdempotencySettings
-from payonce.ports import Deadline
+from payonce.ports import NO_HARD_END
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -89,10 +89,12 @@ def idempotent_operation(
     execution may take, including everything that it starts (threads, background tasks, requests whose answers it gave
     up on); after it and a margin another call may take over. ``scope`` and ``key``: a parameter's name, or a function
     of the same arguments; the scope is the tenant, and keys of different scopes are distinct. ``resolve``: called when
-    an earlier execution may have happened. ``releases_on``: the program's own exceptions that, like ``NotExecuted``,
+    an earlier execution may have happened, by a thread of the engine's: an ordinary function, which may block.
+    ``releases_on``: the program's own exceptions that, like ``NotExecuted``,
     promise that nothing happened and nothing is running when the function itself raises them. ``fingerprint``: a
     function of the arguments that returns what must be equal when a key is repeated; by default all arguments.
-    ``wait_seconds``: how long a duplicate waits for a call in progress.
+    ``wait_seconds``: how long a duplicate waits for a call in progress. Whose wait outlasts a dead owner's lease
+    (``timeout_seconds`` and 5 s) takes its place.
 
     Raises ``ValueError`` for a setting out of range.
     """
@@ -104,6 +106,7 @@ def idempotent_operation(
         raise ValueError(f"max_result_bytes is from 1 to {MAX_RESPONSE_BYTES}.")
     if wait_seconds < 0:
         raise ValueError("wait_seconds is not negative.")
+    check_resolve(resolve)
     releases_on = check_releases_on(releases_on)
     return IdempotentOperation(
         store=store,
@@ -167,6 +170,7 @@ class IdempotentOperation:
             return self._request(scope_of(args, kwargs), key_of(args, kwargs), same)
 
         if inspect.iscoroutinefunction(function):
+            from payonce.idempotency.coroutines import execute_async
 
             @functools.wraps(function)
             async def guarded_async(*args: P.args, **kwargs: P.kwargs) -> Any:
@@ -259,7 +263,9 @@ class IdempotentOperation:
             operation=self._operation,
             key=key,
             fingerprint=fingerprint_of(self._operation, same),
-            deadline=Deadline(self._clock.now_ms() + int(self._timeout_seconds * 1000)),
+            # Nothing ends this process by itself: only `wait_seconds` limits the wait for an owner that has died.
+            deadline=NO_HARD_END,
+            work_ms=int(self._timeout_seconds * 1000),
             wait_seconds=self._wait_seconds,
         )
 

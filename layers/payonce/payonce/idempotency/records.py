@@ -90,7 +90,8 @@ class IdempotencyRecord:
 class KeyedRequest:
     """A request with an idempotency key, as the engine sees it.
 
-    ``scope`` is the merchant (or any tenant). ``deadline`` is the hard end of this execution.
+    ``scope`` is the merchant (or any tenant). ``deadline`` is the hard end of the request, such as its function's.
+    ``work_ms`` is how long an execution may take from its claim on; without it, it may take until ``deadline``.
     """
 
     scope: str
@@ -99,6 +100,11 @@ class KeyedRequest:
     fingerprint: str
     deadline: Deadline
     wait_seconds: float = 0
+    work_ms: int | None = None
+
+    def end_of_work(self, now_ms: int) -> Deadline:
+        """Return when an execution that is claimed now has to be over."""
+        return self.deadline if self.work_ms is None else self.deadline.earlier(now_ms + self.work_ms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from payonce.domain.errors import BodyMalformed, NotFound, Unauthenticated
 from payonce.domain.principals import is_visible, principal_name
+from payonce.merchants.directory import entry_of_key, entry_of_merchant, hash_of_key
 from payonce.ports import Adjust, Insert, Table
 
 if TYPE_CHECKING:
@@ -95,7 +96,8 @@ class Merchants:
                         "gateway": gateway,
                         "created_at_ms": self._clock.now_ms(),
                     },
-                )
+                ),
+                Insert(Table.MERCHANTS, entry_of_merchant(merchant_id)),
             ]
         )
         return merchant_id
@@ -148,7 +150,8 @@ class Merchants:
                         **({"usage_key": merchant["usage_key"]} if "usage_key" in merchant else {}),
                         "created_at_ms": self._clock.now_ms(),
                     },
-                )
+                ),
+                Insert(Table.MERCHANTS, entry_of_key(merchant_id, key_id, hash_api_key(api_key))),
             ]
         )
         return key_id, api_key
@@ -164,6 +167,10 @@ class Merchants:
                 )
             ]
         )
+
+    def revoke_key_of(self, merchant_id: str, key_id: str) -> None:
+        """Disable the merchant's key with this id, for whom the key itself is not at hand. Raises ``NotFound``."""
+        self.revoke_api_key(hash_of_key(self._database, merchant_id, key_id))
 
     def authenticate(self, authorization: str) -> Principal:
         """Return the principal of ``Authorization: Bearer po_...``. Raises ``Unauthenticated``, without the reason."""

@@ -19,7 +19,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import PayonceError
-from payonce.idempotency.handoff import execute_async
+from payonce.idempotency.coroutines import execute_async
 from payonce.middlewares.answer import Answer, Collected
 from payonce.middlewares.guard import AppFailed, Guard
 from payonce.middlewares.scopes import scope_text

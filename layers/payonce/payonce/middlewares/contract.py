@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING
 
 from payonce.clock import SystemClock
+from payonce.idempotency.attempt import check_resolve
 from payonce.idempotency.keys import DEFAULT_WAIT_SECONDS, IETF_KEY_HEADER, KEY_HEADER, MAX_WAIT_SECONDS
 from payonce.idempotency.nested import check_releases_on
 from payonce.idempotency.operation import MAX_TIMEOUT_SECONDS, OPERATION, never_known
@@ -69,8 +69,7 @@ class Contract:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_patterns", tuple(map(_pattern, self.routes)))
         check_releases_on(self.releases_on)
-        if iscoroutinefunction(self.resolve):  # it would be noticed only after the first crash
-            raise ValueError("resolve is an ordinary function, which may block, and no coroutine function.")
+        check_resolve(self.resolve)
         if not OPERATION.fullmatch(self.operation):
             raise ValueError("operation is a stable name of 1 to 100 letters, digits, '_', '.' and '-'.")
         _check_range("timeout_seconds", self.timeout_seconds, 0.1, MAX_TIMEOUT_SECONDS)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import BodyMalformed, BodyTooLarge, NotExecuted, PayonceError
 from payonce.extras import needs
-from payonce.idempotency.handoff import execute_async
+from payonce.idempotency.coroutines import execute_async
 from payonce.middlewares.answer import Answer, Collected
 from payonce.middlewares.django_responses import lines_of, response_of, set_length
 from payonce.middlewares.guard import AppFailed, Guard

@@ -36,7 +36,7 @@ from payonce.idempotency.nested import LeavingAGuard, refuse_to_wait_for_oneself
 from payonce.idempotency.records import KeyedRequest, Plan, StoredResponse
 from payonce.middlewares.answer import Answer, AppAnswered, Doubted, Freed
 from payonce.middlewares.contract import KEY_HEADERS
-from payonce.ports import Deadline
+from payonce.ports import NO_HARD_END
 from payonce.proxy import answers
 from payonce.proxy.bodies import meaning_of
 from payonce.proxy.headers import answer_lines
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
     from payonce.idempotency.records import Claim, KeyedResponse
     from payonce.middlewares.contract import Contract
+    from payonce.ports import Deadline
     from payonce.proxy.messages import ProxyRequest
 
 _LOG = logging.getLogger("payonce.middlewares")
@@ -211,14 +212,14 @@ class Guard:
         wait_seconds = parse_wait_seconds(
             headers, default_seconds=contract.wait_seconds, max_seconds=contract.max_wait_seconds
         )
-        own = Deadline(contract.clock.now_ms() + int(contract.timeout_seconds * 1000) + wait_seconds * 1000)
         operation = f"http:{contract.operation}"
         return KeyedRequest(
             scope=scope,
             operation=operation,
             key=key,
             fingerprint=fingerprint(request.method, operation, {"target": request.target}, meaning_of(request)),
-            deadline=own if hard is None else own.earlier(hard.at_ms),
+            deadline=hard or NO_HARD_END,
+            work_ms=int(contract.timeout_seconds * 1000),
             wait_seconds=wait_seconds,
         )
 

@@ -50,8 +50,8 @@ function _shtab_payonce_using
   test "$_shtab_payonce_cmdpath" = "$argv"
 end
 
-set -g _shtab_payonce_commands up down status demo doctor merchants 'merchants create' keys 'keys create' 'keys revoke' console 'console operators' 'console operators add' 'console operators list' 'console operators disable' pay refund events 'events tail' webhooks 'webhooks listen' 'webhooks verify' gateways 'gateways list' gateway-credentials 'gateway-credentials set' 'gateway-credentials rotate' 'gateway-credentials list' 'gateway-credentials remove' gateway-events 'gateway-events list' 'gateway-events show' 'gateway-events retry' idempotency-keys 'idempotency-keys show' 'idempotency-keys release' audit 'audit export' reconcile reconcile-map breaks 'breaks list' 'breaks show' 'breaks comment' 'breaks assign' 'breaks dismiss' 'breaks match' 'breaks unmatch' 'breaks matches' corrections 'corrections list' 'corrections show' 'corrections propose' 'corrections approve' 'corrections reject' 'corrections resume' ledger 'ledger export' verify-manifests routing 'routing show' 'routing drain' 'routing weights' 'routing mode' 'routing release' 'routing history' 'routing decisions' 'routing replay' 'routing explain' redrive sidecar completion
-set -g _shtab_payonce_opts_with_value --account --after --amount --api --as-of --at-most --audit-table --by --capture --checked-at-gateway --claim-id --class --config --console-table --count --credentials-table --csv --currency --decisions --description --every --fence --forget --format --forward-to --from --gateway --header --holder --hour --idempotency-table --json --key --last --ledger --limit --manifest --mapping --merchant --merchants-table --method --minutes --notices-table --operation --operator --outbox-table --output --patience --payments-table --policy --port --reason --reconciliation-table --reference --report --role --routing-table --run --scope --secret-file --share --stack --state --status --time-zone --to --tolerance --type --url --version --workflow --xlsx
+set -g _shtab_payonce_commands up down status demo doctor merchants 'merchants create' 'merchants list' keys 'keys create' 'keys revoke' 'keys list' console 'console operators' 'console operators add' 'console operators list' 'console operators disable' pay refund events 'events tail' webhooks 'webhooks listen' 'webhooks verify' gateways 'gateways list' gateway-credentials 'gateway-credentials set' 'gateway-credentials rotate' 'gateway-credentials list' 'gateway-credentials remove' gateway-events 'gateway-events list' 'gateway-events show' 'gateway-events retry' idempotency-keys 'idempotency-keys show' 'idempotency-keys release' audit 'audit export' reconcile reconcile-map breaks 'breaks list' 'breaks show' 'breaks comment' 'breaks assign' 'breaks dismiss' 'breaks match' 'breaks unmatch' 'breaks matches' corrections 'corrections list' 'corrections show' 'corrections propose' 'corrections approve' 'corrections reject' 'corrections resume' ledger 'ledger export' verify-manifests routing 'routing show' 'routing drain' 'routing weights' 'routing mode' 'routing release' 'routing history' 'routing decisions' 'routing replay' 'routing explain' redrive sidecar completion
+set -g _shtab_payonce_opts_with_value --account --after --amount --api --as-of --at-most --audit-table --by --capture --checked-at-gateway --claim-id --class --config --console-table --count --credentials-table --csv --currency --decisions --description --every --fence --forget --format --forward-to --from --gateway --header --holder --hour --idempotency-table --json --key --last --ledger --limit --manifest --mapping --merchant --merchants-table --method --minutes --notices-table --operation --operator --outbox-table --output --patience --payments-table --policy --port --reason --reconciliation-table --reference --report --return-url --role --routing-table --run --scope --secret-file --share --stack --state --status --time-zone --to --tolerance --type --url --version --workflow --xlsx
 
 complete -c payonce -e
 complete -c payonce -f
@@ -77,7 +77,7 @@ complete -c payonce -n '_shtab_payonce_using doctor' -s h -l help -d 'show this 
 complete -c payonce -n '_shtab_payonce_using doctor' -l sam-local -d 'look also at what `make sam-local` needs: Docker'
 complete -c payonce -n '_shtab_payonce_using doctor' -l stack -x -d 'the deployed stack (default: $PAYONCE_STACK)'
 complete -c payonce -n '_shtab_payonce_using doctor' -l json -d 'write one JSON document instead of text'
-complete -c payonce -n '_shtab_payonce_using; and test $_shtab_payonce_npos -eq 0' -a merchants -d 'Create merchants.'
+complete -c payonce -n '_shtab_payonce_using; and test $_shtab_payonce_npos -eq 0' -a merchants -d 'Create and list merchants.'
 complete -c payonce -n '_shtab_payonce_using merchants' -s h -l help -d 'show this help message and exit'
 complete -c payonce -n '_shtab_payonce_using merchants; and test $_shtab_payonce_npos -eq 0' -a create -d 'create a merchant and a first API key'
 complete -c payonce -n '_shtab_payonce_using merchants create' -s h -l help -d 'show this help message and exit'
@@ -87,7 +87,14 @@ complete -c payonce -n '_shtab_payonce_using merchants create' -l scope -xka "pa
 complete -c payonce -n '_shtab_payonce_using merchants create' -l merchants-table -x -d 'default: $PAYONCE_MERCHANTS_TABLE (an output of the stack)'
 complete -c payonce -n '_shtab_payonce_using merchants create' -l stack -x -d 'the deployed stack (default: $PAYONCE_STACK)'
 complete -c payonce -n '_shtab_payonce_using merchants create' -l json -d 'write one JSON document instead of text'
-complete -c payonce -n '_shtab_payonce_using; and test $_shtab_payonce_npos -eq 0' -a keys -d 'Create and revoke merchants'"'"' API keys.'
+complete -c payonce -n '_shtab_payonce_using merchants; and test $_shtab_payonce_npos -eq 0' -a list -d 'list merchants, oldest first'
+complete -c payonce -n '_shtab_payonce_using merchants list' -s h -l help -d 'show this help message and exit'
+complete -c payonce -n '_shtab_payonce_using merchants list' -l limit -x -d 'at most so many (default 50, at most 100)'
+complete -c payonce -n '_shtab_payonce_using merchants list' -l after -x -d 'begin after this one: the next page'
+complete -c payonce -n '_shtab_payonce_using merchants list' -l merchants-table -x -d 'default: $PAYONCE_MERCHANTS_TABLE (an output of the stack)'
+complete -c payonce -n '_shtab_payonce_using merchants list' -l stack -x -d 'the deployed stack (default: $PAYONCE_STACK)'
+complete -c payonce -n '_shtab_payonce_using merchants list' -l json -d 'write one JSON document instead of text'
+complete -c payonce -n '_shtab_payonce_using; and test $_shtab_payonce_npos -eq 0' -a keys -d 'Create, list and revoke merchants'"'"' API keys.'
 complete -c payonce -n '_shtab_payonce_using keys' -s h -l help -d 'show this help message and exit'
 complete -c payonce -n '_shtab_payonce_using keys; and test $_shtab_payonce_npos -eq 0' -a create -d 'create a further API key of a merchant'
 complete -c payonce -n '_shtab_payonce_using keys create' -s h -l help -d 'show this help message and exit'
@@ -96,11 +103,19 @@ complete -c payonce -n '_shtab_payonce_using keys create' -l scope -xka "payment
 complete -c payonce -n '_shtab_payonce_using keys create' -l merchants-table -x -d 'default: $PAYONCE_MERCHANTS_TABLE (an output of the stack)'
 complete -c payonce -n '_shtab_payonce_using keys create' -l stack -x -d 'the deployed stack (default: $PAYONCE_STACK)'
 complete -c payonce -n '_shtab_payonce_using keys create' -l json -d 'write one JSON document instead of text'
-complete -c payonce -n '_shtab_payonce_using keys; and test $_shtab_payonce_npos -eq 0' -a revoke -d 'revoke an API key, read from standard input'
+complete -c payonce -n '_shtab_payonce_using keys; and test $_shtab_payonce_npos -eq 0' -a revoke -d 'revoke an API key: by its id, or the key itself from standard input'
 complete -c payonce -n '_shtab_payonce_using keys revoke' -s h -l help -d 'show this help message and exit'
+complete -c payonce -n '_shtab_payonce_using keys revoke' -l merchant -x -d 'whose key it is, with KEY'
 complete -c payonce -n '_shtab_payonce_using keys revoke' -l merchants-table -x -d 'default: $PAYONCE_MERCHANTS_TABLE (an output of the stack)'
 complete -c payonce -n '_shtab_payonce_using keys revoke' -l stack -x -d 'the deployed stack (default: $PAYONCE_STACK)'
 complete -c payonce -n '_shtab_payonce_using keys revoke' -l json -d 'write one JSON document instead of text'
+complete -c payonce -n '_shtab_payonce_using keys; and test $_shtab_payonce_npos -eq 0' -a list -d 'list a merchant'"'"'s API keys, without the keys themselves'
+complete -c payonce -n '_shtab_payonce_using keys list' -s h -l help -d 'show this help message and exit'
+complete -c payonce -n '_shtab_payonce_using keys list' -l limit -x -d 'at most so many (default 50, at most 100)'
+complete -c payonce -n '_shtab_payonce_using keys list' -l after -x -d 'begin after this one: the next page'
+complete -c payonce -n '_shtab_payonce_using keys list' -l merchants-table -x -d 'default: $PAYONCE_MERCHANTS_TABLE (an output of the stack)'
+complete -c payonce -n '_shtab_payonce_using keys list' -l stack -x -d 'the deployed stack (default: $PAYONCE_STACK)'
+complete -c payonce -n '_shtab_payonce_using keys list' -l json -d 'write one JSON document instead of text'
 complete -c payonce -n '_shtab_payonce_using; and test $_shtab_payonce_npos -eq 0' -a console -d 'Say who may sign in at the console.'
 complete -c payonce -n '_shtab_payonce_using console' -s h -l help -d 'show this help message and exit'
 complete -c payonce -n '_shtab_payonce_using console; and test $_shtab_payonce_npos -eq 0' -a operators -d 'who may sign in at the console'
@@ -132,10 +147,11 @@ complete -c payonce -n '_shtab_payonce_using; and test $_shtab_payonce_npos -eq 
 complete -c payonce -n '_shtab_payonce_using pay' -s h -l help -d 'show this help message and exit'
 complete -c payonce -n '_shtab_payonce_using pay' -l method -x -d 'default: pm_sandbox_visa'
 complete -c payonce -n '_shtab_payonce_using pay' -l capture -xka "automatic manual" -d 'default: automatic'
+complete -c payonce -n '_shtab_payonce_using pay' -l return-url -x -d 'where a payer who has to authenticate comes back to'
 complete -c payonce -n '_shtab_payonce_using pay' -l reference -x -d 'your order'"'"'s number'
 complete -c payonce -n '_shtab_payonce_using pay' -l description -x -d 'what it is for, for you to read'
 complete -c payonce -n '_shtab_payonce_using pay' -l key -x -d 'the idempotency key of an earlier try (default: a new one)'
-complete -c payonce -n '_shtab_payonce_using pay' -l patience -x -d 'how long to go on with the same key (default 60)'
+complete -c payonce -n '_shtab_payonce_using pay' -l patience -x -d 'how long to go on with the same key (default 60, at least 1)'
 complete -c payonce -n '_shtab_payonce_using pay' -l api -x -d 'the API'"'"'s base URL (default: the stack'"'"'s, or $PAYONCE_API_URL)'
 complete -c payonce -n '_shtab_payonce_using pay' -l stack -x -d 'the deployed stack (default: $PAYONCE_STACK)'
 complete -c payonce -n '_shtab_payonce_using pay' -l json -d 'write one JSON document instead of text'
@@ -143,7 +159,7 @@ complete -c payonce -n '_shtab_payonce_using; and test $_shtab_payonce_npos -eq 
 complete -c payonce -n '_shtab_payonce_using refund' -s h -l help -d 'show this help message and exit'
 complete -c payonce -n '_shtab_payonce_using refund' -l amount -x -d 'default: all that is left'
 complete -c payonce -n '_shtab_payonce_using refund' -l key -x -d 'the idempotency key of an earlier try (default: a new one)'
-complete -c payonce -n '_shtab_payonce_using refund' -l patience -x -d 'how long to go on with the same key (default 60)'
+complete -c payonce -n '_shtab_payonce_using refund' -l patience -x -d 'how long to go on with the same key (default 60, at least 1)'
 complete -c payonce -n '_shtab_payonce_using refund' -l api -x -d 'the API'"'"'s base URL (default: the stack'"'"'s, or $PAYONCE_API_URL)'
 complete -c payonce -n '_shtab_payonce_using refund' -l stack -x -d 'the deployed stack (default: $PAYONCE_STACK)'
 complete -c payonce -n '_shtab_payonce_using refund' -l json -d 'write one JSON document instead of text'

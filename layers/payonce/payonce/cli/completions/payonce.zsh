@@ -23,9 +23,9 @@ _shtab_payonce_commands() {
     gateway-events:'The events that gateways posted.'
     gateways:'List the configured gateways.'
     idempotency-keys:'Show an idempotency key, or release its claim.'
-    keys:'Create and revoke merchants'"'"' API keys.'
+    keys:'Create, list and revoke merchants'"'"' API keys.'
     ledger:'The journal of bookings.'
-    merchants:'Create merchants.'
+    merchants:'Create and list merchants.'
     pay:'Make a payment with the API, safe to repeat.'
     reconcile:'``reconcile``: reconciles files offline, on this machine.'
     reconcile-map:'Propose a column mapping for a bank'"'"'s CSV, workbook or QIF file.'
@@ -137,7 +137,8 @@ _shtab_payonce_idempotency_keys_commands() {
 _shtab_payonce_keys_commands() {
   local _commands=(
     create:'create a further API key of a merchant'
-    revoke:'revoke an API key, read from standard input'
+    list:'list a merchant'"'"'s API keys, without the keys themselves'
+    revoke:'revoke an API key: by its id, or the key itself from standard input'
   )
   _describe 'payonce keys commands' _commands
 }
@@ -152,6 +153,7 @@ _shtab_payonce_ledger_commands() {
 _shtab_payonce_merchants_commands() {
   local _commands=(
     create:'create a merchant and a first API key'
+    list:'list merchants, oldest first'
   )
   _describe 'payonce merchants commands' _commands
 }
@@ -735,11 +737,26 @@ _shtab_payonce_keys_create_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_payonce_keys_create_defaults_added=0
 
-_shtab_payonce_keys_revoke_options=(
+_shtab_payonce_keys_list_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--limit[at most so many (default 50, at most 100)]:limit:"
+  "--after[begin after this one\: the next page]:ID:"
   "--merchants-table[default\: \$PAYONCE_MERCHANTS_TABLE (an output of the stack)]:TABLE:"
   "--stack[the deployed stack (default\: \$PAYONCE_STACK)]:STACK:"
   "--json[write one JSON document instead of text]"
+  ":MERCHANT:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_payonce_keys_list_defaults_added=0
+
+_shtab_payonce_keys_revoke_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--merchant[whose key it is, with KEY]:MERCHANT:"
+  "--merchants-table[default\: \$PAYONCE_MERCHANTS_TABLE (an output of the stack)]:TABLE:"
+  "--stack[the deployed stack (default\: \$PAYONCE_STACK)]:STACK:"
+  "--json[write one JSON document instead of text]"
+  ":key_..., as listed\; needs --merchant:"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -788,14 +805,27 @@ _shtab_payonce_merchants_create_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_payonce_merchants_create_defaults_added=0
 
+_shtab_payonce_merchants_list_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--limit[at most so many (default 50, at most 100)]:limit:"
+  "--after[begin after this one\: the next page]:ID:"
+  "--merchants-table[default\: \$PAYONCE_MERCHANTS_TABLE (an output of the stack)]:TABLE:"
+  "--stack[the deployed stack (default\: \$PAYONCE_STACK)]:STACK:"
+  "--json[write one JSON document instead of text]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_payonce_merchants_list_defaults_added=0
+
 _shtab_payonce_pay_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--method[default\: pm_sandbox_visa]:TOKEN:"
   "--capture[default\: automatic]:capture:(automatic manual)"
+  "--return-url[where a payer who has to authenticate comes back to]:URL:"
   "--reference[your order\'s number]:reference:"
   "--description[what it is for, for you to read]:TEXT:"
   "--key[the idempotency key of an earlier try (default\: a new one)]:key:"
-  "--patience[how long to go on with the same key (default 60)]:SECONDS:"
+  "--patience[how long to go on with the same key (default 60, at least 1)]:SECONDS:"
   "--api[the API\'s base URL (default\: the stack\'s, or \$PAYONCE_API_URL)]:URL:"
   "--stack[the deployed stack (default\: \$PAYONCE_STACK)]:STACK:"
   "--json[write one JSON document instead of text]"
@@ -856,7 +886,7 @@ _shtab_payonce_refund_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--amount[default\: all that is left]:MINOR:"
   "--key[the idempotency key of an earlier try (default\: a new one)]:key:"
-  "--patience[how long to go on with the same key (default 60)]:SECONDS:"
+  "--patience[how long to go on with the same key (default 60, at least 1)]:SECONDS:"
   "--api[the API\'s base URL (default\: the stack\'s, or \$PAYONCE_API_URL)]:URL:"
   "--stack[the deployed stack (default\: \$PAYONCE_STACK)]:STACK:"
   "--json[write one JSON document instead of text]"
@@ -1383,6 +1413,7 @@ _shtab_payonce_keys() {
       curcontext="${curcontext%:*:*}:_shtab_payonce_keys-$line[1]:"
       case $line[1] in
         create) _arguments -C -s $_shtab_payonce_keys_create_options ;;
+        list) _arguments -C -s $_shtab_payonce_keys_list_options ;;
         revoke) _arguments -C -s $_shtab_payonce_keys_revoke_options ;;
       esac
   esac
@@ -1430,6 +1461,7 @@ _shtab_payonce_merchants() {
       curcontext="${curcontext%:*:*}:_shtab_payonce_merchants-$line[1]:"
       case $line[1] in
         create) _arguments -C -s $_shtab_payonce_merchants_create_options ;;
+        list) _arguments -C -s $_shtab_payonce_merchants_list_options ;;
       esac
   esac
 }
