@@ -231,13 +231,23 @@ def boundary() -> set[Grant]:
     return found
 
 
+def streams() -> set[str]:
+    """Return the tables whose streams a function reads."""
+    return {
+        event["Properties"]["Stream"]["GetAtt"].removesuffix(".StreamArn")
+        for name in function_names().values()
+        for event in RESOURCES[name]["Properties"].get("Events", {}).values()
+        if event["Type"] == "DynamoDB"
+    }
+
+
 # Lambda reads streams and queues and writes logs with the function's role:
 # https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution-role.html
 LAMBDAS_OWN = {
     *(
         Grant(f"dynamodb:{action}", f"{table}/stream/*")
         for action in ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")
-        for table in ("IdempotencyTable", "OutboxTable")
+        for table in sorted(streams())
     ),
     *(
         Grant(f"sqs:{action}", queue)
@@ -259,9 +269,39 @@ def dead_letters() -> set[str]:
 
 
 def whole(resource: str) -> str:
-    """Return the boundary's word for a resource: all indexes of a table, all of the bucket."""
-    table, mark, _ = resource.partition("/index/")
-    return f"{table}/index/*" if mark else re.sub("^(ReconciliationBucket)/.*", r"\1/*", resource)
+    """Return the boundary's word for a resource: the indexes of all tables, all of the bucket."""
+    return "Tables/index/*" if "/index/" in resource else re.sub("^(ReconciliationBucket)/.*", r"\1/*", resource)
+
+
+def resolved(value: Any, stack: str) -> Any:
+    """Return a part of a policy about as long as AWS has it, rather too long: each resource counts as a table."""
+    if isinstance(value, list):
+        return [each for each in (resolved(each, stack) for each in value) if each is not None]
+    if not isinstance(value, dict):
+        return value
+    if "GetAtt" in value:
+        name = value["GetAtt"].partition(".")[0]
+        return f"arn:aws:dynamodb:ap-southeast-1:123456789012:table/{stack}-{name}-ABCDEFGHIJKLM"
+    if "Sub" in value or "Ref" in value:
+        text = value.get("Sub", value.get("Ref"))
+        text = text[0] if isinstance(text, list) else text
+        if text == "AWS::NoValue":
+            return None
+        known = {"Partition": "aws", "Region": "ap-southeast-1", "AccountId": "123456789012", "StackName": stack}
+        for name, meant in known.items():
+            text = text.replace(f"${{AWS::{name}}}", meant)
+        return re.sub(r"\$\{(\w+)[^}]*\}", lambda found: resolved({"GetAtt": found[1]}, stack), text)
+    if "If" in value:
+        return resolved(value["If"][1 if value["If"][0] == "HasProxy" else 2], stack)
+    return {name: resolved(each, stack) for name, each in value.items()}
+
+
+def test_the_boundary_is_short_enough_to_be_deployed() -> None:
+    """Fails when a managed policy has more than 6,144 characters without white space, in a stack with a long name:
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+    """
+    policy = resolved(RESOURCES["FunctionsBoundary"]["Properties"]["PolicyDocument"], "payonce-production")
+    assert len(json.dumps(policy, separators=(",", ":"))) <= 6_144
 
 
 def test_every_function_is_within_the_boundary_and_the_boundary_is_no_wider() -> None:

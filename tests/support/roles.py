@@ -88,6 +88,7 @@ def resource_name(resource: Any) -> str:
         case {"Sub": [text, _]} | {"Sub": text}:
             for pattern, name in (
                 (r"\$\{(\w+)\.Arn\}(/.*)", r"\1\2"),
+                (r"arn:.*:table/\$\{AWS::StackName\}-\*/index/\*", "Tables/index/*"),
                 (r"arn:.*:s3:::\$\{Bucket\}(/.*)?", r"ReconciliationBucket\1"),
                 (r"arn:.*:secret:\$\{AWS::StackName\}-gateways-\?{6}", "GatewaySecret"),
                 (r"arn:.*:parameter/\$\{AWS::StackName\}(/.*)", r"parameter\1"),
