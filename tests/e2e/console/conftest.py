@@ -1,0 +1,155 @@
+"""The console of a deployed stack, its operators, and browsers."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+from local.cloud import LocalCloud
+from local.degradation import ROUTING
+from local.stack import Ports
+from tests.e2e.conftest import bound, free_port, leaks_of, mark
+from tests.e2e.console.person import PATIENCE_MS, Person
+from tests.e2e.console.raw import Raw
+from tests.e2e.console.world import Shop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser
+
+    from local.stack import Stack
+
+CHROMIUM = "/usr/bin/chromium"
+SWITCHES = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+ROLES = ("viewer", "operator", "approver")
+
+
+@dataclass(frozen=True)
+class Console:
+    """The console of a stack: its address, and keys for its operators."""
+
+    stack: Stack
+
+    @cached_property
+    def base(self) -> str:
+        """Return the address, without a slash at its end."""
+        outputs = self.stack.outputs
+        api = f"{self.stack.endpoint_url}/_aws/execute-api/{outputs['ConsoleApiId']}/{outputs['StageName']}"
+        return f"{api}/console"
+
+    def add(self, name: str, role: str, *, merchant_id: str = "") -> str:
+        """Make an operator with the command; return the key, which is said once."""
+        bound = ["--merchant", merchant_id] if merchant_id else []
+        said = self.stack.operator("console", "operators", "add", name, "--role", role, *bound, "--json").stdout
+        document = json.loads(said)
+        return str(next(value for name, value in document.items() if name in ("key", "operator_key", "console_key")))
+
+    def raw(self, key: str = "") -> Raw:
+        """Return a client, signed in if a key is given."""
+        raw = Raw(self.base)
+        if key:
+            answer = raw.sign_in(key)
+            assert answer.status in (302, 303), (answer.status, answer.text[:500])
+        return raw
+
+
+@pytest.fixture(scope="package")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A deployment of its own: routing obeys overrides, and other suites' merchants are not among these pages."""
+    folder = tmp_path_factory.mktemp("console")
+    cloud = LocalCloud(folder, Ports(free_port(), free_port(), free_port()), environments=20)
+    try:
+        cloud.start()
+        stack = cloud.deploy(routing_mode="shadow", routing=ROUTING)
+        bound(stack)
+        mark(stack)
+        yield stack
+        assert list(leaks_of(stack)) == []
+    finally:
+        cloud.stop()
+
+
+@pytest.fixture(scope="package")
+def console(stack: Stack) -> Console:
+    """The console."""
+    return Console(stack)
+
+
+@pytest.fixture(scope="package")
+def keys(console: Console) -> dict[str, str]:
+    """The keys of an operator of each role, of the whole platform."""
+    return {role: console.add(f"{role} of all {uuid.uuid4().hex[:4]}", role) for role in ROLES}
+
+
+@pytest.fixture(scope="package")
+def shop(stack: Stack) -> Shop:
+    """A merchant with some payments."""
+    shop = Shop.opened(stack, "Harbour Books")
+    shop.pay(1250, reference="order-paid", description="A book", customer="cus_ada", metadata={"till": "7"})
+    shop.pay(9_900, "JPY", reference="order-yen")
+    shop.pay(12_345, "KWD", reference="order-dinar")
+    shop.pay(700, payment_method="pm_sandbox_declined", reference="order-declined")
+    shop.pay(5_000, capture="manual", reference="order-held")
+    refunded = shop.pay(3_300, reference="order-refunded")
+    shop.ask("POST", f"/payments/{refunded['id']}/refunds", {"amount_minor": 1_100})
+    return shop
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """One Chromium for the package: Playwright's loop must not outlive it, other suites have loops of their own."""
+    expect.set_options(timeout=PATIENCE_MS)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, console: Console) -> Iterator[Visits]:
+    """Makes persons; at the end nobody may have seen a problem."""
+    visits = Visits(browser, console.base)
+    yield visits
+    seen = visits.problems()
+    visits.close()
+    assert seen == []
+
+
+@dataclass
+class Visits:
+    """Makes persons at browsers of their own, and gathers what was wrong with the pages that they saw."""
+
+    browser: Browser
+    base: str
+
+    def __post_init__(self) -> None:
+        self.people: list[Person] = []
+
+    def __call__(self, key: str = "", **browser: object) -> Person:
+        """Return somebody at a browser, signed in if a key is given."""
+        person = Person(self.browser, self.base, **browser)  # type: ignore[arg-type]
+        self.people.append(person)
+        return person.sign_in(key) if key else person
+
+    def problems(self) -> list[str]:
+        """Return what was wrong with any page."""
+        return [
+            problem
+            for person in self.people
+            for problem in (*person.problems, *(f"the policy blocked: {one}" for one in person.violations()))
+        ]
+
+    def close(self) -> None:
+        """End all browsers."""
+        for person in self.people:
+            person.close()
