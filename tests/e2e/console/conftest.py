@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from local.cloud import LocalCloud
 from local.degradation import ROUTING
@@ -18,6 +16,7 @@ from tests.e2e.conftest import bound, free_port, leaks_of, mark
 from tests.e2e.console.person import PATIENCE_MS, Person
 from tests.e2e.console.raw import Raw
 from tests.e2e.console.world import Shop
+from tests.support.chromium import launched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,11 +25,6 @@ if TYPE_CHECKING:
 
     from local.stack import Stack
 
-CHROMIUM = "/usr/bin/chromium"
-SWITCHES = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 ROLES = ("viewer", "operator", "approver")
 
 
@@ -40,19 +34,14 @@ class Console:
 
     stack: Stack
 
-    @cached_property
+    @property
     def base(self) -> str:
         """Return the address, without a slash at its end."""
-        outputs = self.stack.outputs
-        api = f"{self.stack.endpoint_url}/_aws/execute-api/{outputs['ConsoleApiId']}/{outputs['StageName']}"
-        return f"{api}/console"
+        return self.stack.console_url
 
     def add(self, name: str, role: str, *, merchant_id: str = "") -> str:
         """Make an operator with the command; return the key, which is said once."""
-        bound = ["--merchant", merchant_id] if merchant_id else []
-        said = self.stack.operator("console", "operators", "add", name, "--role", role, *bound, "--json").stdout
-        document = json.loads(said)
-        return str(next(value for name, value in document.items() if name in ("key", "operator_key", "console_key")))
+        return self.stack.add_operator(name, role, merchant_id)
 
     def raw(self, key: str = "") -> Raw:
         """Return a client, signed in if a key is given."""
@@ -109,10 +98,8 @@ def shop(stack: Stack) -> Shop:
 def browser() -> Iterator[Browser]:
     """One Chromium for the package: Playwright's loop must not outlive it, other suites have loops of their own."""
     expect.set_options(timeout=PATIENCE_MS)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
