@@ -237,6 +237,15 @@ bench-reconciliation: setup ## a reconciliation run beside plain SQL, from CSV a
 report-page: setup ## open the report of a month in Chromium, at 1,000 and 50,000 breaks: seconds, checks, pictures in .local/report-pages
 	$(PY) -m benchmarks.report_page
 
+bench-console: setup ## each page of the console beside 1,000 and 100,000 payments, in turn: at most twice the time (minutes)
+	$(PY) -m benchmarks.console
+
+console: setup ## the console from outside: every journey, axe, budgets, and every payload through every field; pictures in .local/console
+	PAYONCE_CONSOLE=full $(PYTEST) tests/e2e/console tests/e2e/test_console.py
+
+console-pictures: setup ## take the two pictures of the console in docs/images
+	$(PY) -m tools.console_pictures
+
 bench-card-numbers: setup ## card numbers found and references refused, on generated sets; written into docs/card-numbers.md
 	$(PY) -m benchmarks.card_numbers --write
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,6 +28,42 @@ if TYPE_CHECKING:
     from local.stack import Stack
 
 ROLES = ("viewer", "operator", "approver")
+# What is run without PAYONCE_CONSOLE=full (`make console`): one test of each kind, for some minutes of CI.
+SLICE = {
+    "test_a_payment_in_doubt_is_found_understood_and_seen_to_resolve",
+    "test_one_person_proposes_and_another_approves",
+    "test_a_gateway_is_drained_with_a_reason_and_released",
+    "test_a_webhook_is_redelivered",
+    "test_a_bad_file_says_which_line_is_wrong",
+    "test_a_payment_is_found_by_the_keyboard_alone",
+    "test_signing_out_leaves_nothing_behind",
+    "test_every_page_is_accessible",
+    "test_assets_are_kept_for_ever_and_named_by_their_content",
+    "test_a_page_is_painted_within_a_second_and_weighs_little",
+    "test_what_payments_carry_stays_text",
+    "test_what_a_bank_file_carries_stays_text",
+    "test_without_the_token_nothing_is_done",
+    "test_another_origin_is_refused_even_with_the_token",
+    "test_the_id_changes_at_the_sign_in",
+    "test_signing_out_ends_it_on_the_server",
+    "test_a_viewer_does_nothing",
+    "test_another_merchants_pages_are_not_there",
+    "test_another_merchants_things_are_not_acted_on",
+    "test_no_cell_of_an_export_is_a_formula",
+    "test_every_page_carries_its_headers",
+    "test_a_bomb_does_not_explode",
+}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out of this folder's tests what is not in the slice, unless all are asked for or one is named."""
+    if os.environ.get("PAYONCE_CONSOLE") == "full" or any("::" in one or "test_" in one for one in config.args):
+        return
+    here = Path(__file__).parent
+    left = [one for one in items if here in one.path.parents and one.name.partition("[")[0] not in SLICE]
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = [one for one in items if one not in left]
 
 
 @dataclass(frozen=True)

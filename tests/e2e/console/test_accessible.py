@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +11,7 @@ from playwright.sync_api import expect
 from local.stack import REPOSITORY
 from tests.e2e.console.crawl import crawl
 from tests.e2e.console.person import NARROW, WIDE
+from tests.support.chromium import violations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,11 +20,7 @@ if TYPE_CHECKING:
     from tests.e2e.console.person import Person
     from tests.e2e.console.world import Shop
 
-AXE = REPOSITORY / "tools" / "node" / "node_modules" / "axe-core" / "axe.min.js"
 PICTURES = REPOSITORY / ".local" / "console"
-# All rules but those that axe itself calls experimental: https://github.com/dequelabs/axe-core/blob/develop/doc/API.md
-RUN = """async () => (await axe.run(document, {resultTypes: ['violations']})).violations
-  .map(one => `${one.id} (${one.impact}): ${one.nodes.slice(0, 3).map(node => node.html.slice(0, 160)).join(' | ')}`)"""
 OVERFLOW = """() => { const wide = document.documentElement; if (wide.scrollWidth <= wide.clientWidth) return [];
   return [...document.querySelectorAll('body *')]
   .filter(one => one.getBoundingClientRect().right > wide.clientWidth + 1)
@@ -43,10 +39,8 @@ STRUCTURE = """() => ({
 
 
 def axe(person: Person) -> list[str]:
-    """Return the violations that axe finds on the page. It comes in by the browser's protocol, past the policy."""
-    person.page.evaluate(AXE.read_text())
-    found: list[str] = person.page.evaluate(RUN)
-    return found
+    """Return the violations that axe finds on the page."""
+    return violations(person.page)
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +117,3 @@ def picture_name(address: str, base: str) -> str:
     return (
         re.sub(r"[^a-z]+", "_", re.sub(r"[a-z]+_[0-9A-Za-z]{8,}|[0-9a-f]{16,}", "one", path)).strip("_") or "overview"
     )
-
-
-def test_axe_is_here() -> None:
-    assert Path(AXE).stat().st_size > 100_000
