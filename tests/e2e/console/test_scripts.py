@@ -69,7 +69,7 @@ def check(person: Person, where: str) -> None:
     for name in EVENTS:
         assert person.page.locator(f"[{name}]").count() == 0, where
     assert person.violations() == [], where
-    assert person.problems == [], where
+    assert [one for one in person.problems if "Failed to load resource" not in one] == [], where
 
 
 @pytest.mark.parametrize("bypass", [False, True], ids=["with the policy", "without the policy"])
