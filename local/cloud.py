@@ -17,7 +17,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from local import pages
-from local.gateway_responses import put_gateway_responses
+from local.gateway_responses import put_binary_media_types, put_gateway_responses
 from local.own_process import PYTHONPATH
 from local.processes import Processes
 from local.receiver import ReceiverHandle
@@ -140,6 +140,7 @@ class LocalCloud:
         )
         stack = self.stack()
         put_gateway_responses(stack, parameters["DocumentationUrl"])
+        put_binary_media_types(stack)
         return stack
 
     def _idempotency_proxy(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What API Gateway answers by itself, on the local cloud as on AWS.
+"""What API Gateway answers by itself, on the local cloud as on AWS, and which bodies are bytes.
 
 ministack renders gateway responses, but does not read them from a template: as CloudFormation does there, they are put
 to the APIs here, and take effect with a new deployment of the stage.
@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import yaml
+from botocore.config import Config
 
-from local.stack import REPOSITORY
+from local.stack import CREDENTIALS, REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,3 +79,25 @@ def put_gateway_responses(stack: Stack, documentation_url: str) -> None:
                 responseTemplates=response["ResponseTemplates"],
             )
         client.create_deployment(restApiId=api_id, stageName=stack.outputs["StageName"])
+
+
+def put_binary_media_types(stack: Stack) -> None:
+    """Let the stack's APIs hand on every body as bytes where the template says so.
+
+    A template writes a slash as ``~1``, which ministack takes by the letter: uploads and workbooks came out as text
+    (https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-resource-api.html). Its
+    patches can't name a type with a slash either, so that the list is put as a whole, which the SDK would not send.
+    """
+    unchecked = boto3.client(
+        "apigateway",
+        endpoint_url=stack.endpoint_url,
+        region_name=CREDENTIALS["AWS_REGION"],
+        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+        config=Config(parameter_validation=False),
+    )
+    for api in unchecked.get_rest_apis()["items"]:
+        types = [one.replace("~1", "/") for one in api.get("binaryMediaTypes", [])]
+        if types:
+            put: Any = {"op": "replace", "path": "/binaryMediaTypes", "value": types}
+            unchecked.update_rest_api(restApiId=api["id"], patchOperations=[put])

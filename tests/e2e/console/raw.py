@@ -95,7 +95,9 @@ class Raw:
     ) -> Answer:
         """Send one request with the jar's cookies, or with others; what the cloud throttles is asked again."""
         jar = self.cookies if cookies is None else cookies
-        sent = {"Cookie": "; ".join(f"{name}={value}" for name, value in jar.items())} if jar else {}
+        sent = {"Accept": "*/*"}
+        if jar:
+            sent["Cookie"] = "; ".join(f"{name}={value}" for name, value in jar.items())
         for _ in range(TRIES if patient else 1):
             got = self.pool.request(
                 method, self.url(path), body=body, headers={**sent, **(headers or {})}, redirect=False,

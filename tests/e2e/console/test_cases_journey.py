@@ -37,7 +37,7 @@ def charged_twice(stack: Stack) -> tuple[Shop, str, str]:
 def upload(person: Person, name: str, body: bytes, *, gateway: str = "sandbox_bank") -> None:
     """Upload a file by the form, as a gateway's or, with an empty ``gateway``, as a bank's."""
     person.open("/files")
-    person.page.get_by_label(re.compile("file", re.I)).first.set_input_files(
+    person.page.locator("input[type=file]").first.set_input_files(
         {"name": name, "mimeType": "text/csv", "buffer": body}
     )
     source = person.page.get_by_label(re.compile("gateway|source|from|who", re.I)).first

@@ -108,10 +108,10 @@ def test_an_error_says_what_to_do_and_nothing_of_the_inside(console: Console, ke
             assert not INSIDE.search(answer.text), pattern
 
 
-def test_an_error_is_a_page_with_a_way_back(console: Console, keys: dict[str, str]) -> None:
+def test_an_error_is_a_page_with_a_way_back(console: Console, keys: dict[str, str], shop: Shop) -> None:
     raw = console.raw(keys["viewer"])
     for path in ("/no-such-page", f"/payments/pay_{'0' * 26}", "/breaks/brk_none", "/webhooks/we_none"):
-        answer = raw.get(path)
+        answer = raw.get(path, merchant=shop.merchant_id)
         assert answer.status == 404, path
         assert "html" in answer.header("content-type")
         assert "<nav" in answer.text

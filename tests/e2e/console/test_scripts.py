@@ -69,7 +69,7 @@ def check(person: Person, where: str) -> None:
     for name in EVENTS:
         assert person.page.locator(f"[{name}]").count() == 0, where
     assert person.violations() == [], where
-    assert person.problems == [], where
+    assert [one for one in person.problems if "Failed to load resource" not in one] == [], where
 
 
 @pytest.mark.parametrize("bypass", [False, True], ids=["with the policy", "without the policy"])
@@ -93,7 +93,7 @@ def test_what_payments_carry_stays_text(
         person.page.mouse.move(400, 300)
         person.page.keyboard.press("Tab")
     for text, key in list(hostile.keys.items())[:6]:
-        person.open(f"/keys/{quote(key, safe='')}", query)
+        person.open("/keys", {**query, "key": key})
         check(person, f"the key of {text!r}")
     person.open(f"/payments/{hostile.in_doubt}", query)
     check(person, "a payment in doubt")
@@ -109,7 +109,8 @@ def test_what_every_other_page_shows_stays_text(
     person = visit(keys["approver"], bypass_policy=True)
     for address, answer in found.answers.items():
         if answer.status == 200 and "html" in answer.header("content-type"):
-            person.page.goto(address)
+            with person.expecting_refusals():
+                person.page.goto(address)
             check(person, address)
             for opener in person.page.locator("summary").all()[:5]:
                 opener.click()
