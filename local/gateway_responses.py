@@ -57,6 +57,9 @@ def _rendered(templates: Mapping[str, Any], documentation_url: str) -> dict[str,
     """Return the texts as CloudFormation substitutes them."""
     rendered = {}
     for content_type, substituted in templates.items():
+        if isinstance(substituted, str):  # the console's pages, which link to no problem
+            rendered[content_type] = substituted
+            continue
         text, variables = substituted["Sub"]
         _, with_link, without = variables["Link"]["If"]
         link = with_link["Sub"].replace("${DocumentationUrl}", documentation_url) if documentation_url else without

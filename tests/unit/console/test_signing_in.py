@@ -127,6 +127,7 @@ def test_after_ten_wrong_keys_an_address_waits_even_with_the_right_one(applicati
     answer = browser.sign_in(key)
     assert answer.status == 429
     assert "Too many keys" in answer.text
+    assert 0 < int(answer.headers["retry-after"][0]) <= WINDOW_SECONDS
     assert Browser(application, address="192.0.2.8").sign_in(key).status == 303
     application.clock.ms += WINDOW_SECONDS * 1000  # type: ignore[attr-defined]
     assert browser.sign_in(key).status == 303
@@ -136,6 +137,15 @@ def test_right_keys_are_no_guesses(application: Application) -> None:
     """Fails when an office behind one address is locked out by its own people."""
     key = operator_key(application, "ann", Role.VIEWER)
     assert [Browser(application).sign_in(key).status for _ in range(3 * GUESSES_IN_WINDOW)] == [303] * 30
+
+
+def test_guesses_beyond_the_ten_do_not_fill_the_trail(application: Application) -> None:
+    """Fails when who guesses keys can push what people did off the trail's first page."""
+    browser = Browser(application)
+    for _ in range(4 * GUESSES_IN_WINDOW):
+        browser.sign_in(WRONG)
+    entries = items_of(application.database, Table.AUDIT)  # type: ignore[arg-type]
+    assert len([each for each in entries if "principal" in each]) == GUESSES_IN_WINDOW
 
 
 def test_each_try_is_in_the_trail(application: Application) -> None:

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from payonce.console.page import MerchantNotChosen, Rendered
+from payonce.domain.errors import StoreUnavailable
 from payonce.domain.problems import INTERNAL, problem_of
 
 if TYPE_CHECKING:
@@ -46,6 +47,10 @@ def error_page(error: PayonceError, request_id: str) -> Rendered:
     if isinstance(error, MerchantNotChosen):
         return Rendered("merchant.html", {"detail": error.detail})
     problem = problem_of(error)
+    if isinstance(error, StoreUnavailable):
+        # Its own sentence is for a program: it names AWS's code, and the same key.
+        detail = "The database did not answer as it should. The log has the reason."
+        return _page(problem.status, _TITLES[503], detail, request_id)
     if problem.status == INTERNAL.status:
         return unforeseen_page(request_id)
     return _page(problem.status, _TITLES.get(problem.status, problem.title), error.detail, request_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -61,11 +62,16 @@ def sign_in_page(exchange: Exchange, error: PayonceError | None = None) -> Answe
     status = 200 if error is None else problem_of(error).status
     kept = cookies.set_cookie(cookies.FORM, secret)
     told = (cookies.end_cookie(cookies.SAID),) if around.said else ()
-    return answers.page(render(Rendered(TEMPLATE, context), around), status, (kept, *told))
+    answer = answers.page(render(Rendered(TEMPLATE, context), around), status, (kept, *told))
+    if isinstance(error, Throttled):
+        answer = replace(answer, headers={**answer.headers, "Retry-After": str(error.retry_after_seconds)})
+    return answer
 
 
 def sign_in(exchange: Exchange) -> Answer:
-    """Start a session for the key in the form, under a new id whatever cookie was sent. Each try is audited.
+    """Start a session for the key in the form, under a new id whatever cookie was sent.
+
+    Each key that is looked at is audited.
 
     Raises ``Forbidden`` for a form that no page of ours has sent.
     """
@@ -76,7 +82,10 @@ def sign_in(exchange: Exchange) -> Answer:
     try:
         parts.guesses.take(incoming.address)
         operator = parts.operators.authenticate(form.fields.get(KEY, "").strip())
-    except (Throttled, Unauthenticated) as error:
+    except Throttled as error:
+        # Not in the trail: the ten wrong keys before it are, and a trail that guesses can fill hides what people did.
+        return sign_in_page(exchange, error)
+    except Unauthenticated as error:
         result = f"{problem_of(error).slug}, from {incoming.address}"
         parts.acts.note(principal=NOBODY, operation=SIGN_IN, on=SIGN_IN, merchant_id=None, result=result, refused=True)
         return sign_in_page(exchange, error)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from payonce.reconciliation.cases.case import Case, CaseStatus
 
 PAGE_SIZE = 100
+MAX_ID_LENGTH = 100  # characters; an id has 68
 HISTORY_LIMIT = 200  # the newest changes, and the newest comments, shown of one case
 
 
@@ -47,10 +48,11 @@ class CaseStore:
         self.database = database
 
     def get(self, break_id: str) -> Case:
-        """Return the case. Raises ``NotFound``."""
-        item = self.database.get(Table.RECONCILIATION, case_key(break_id))
+        """Return the case. Raises ``NotFound``, also for an id that none can have."""
+        # A key of DynamoDB has at most 2,048 bytes, and asking for a longer one is an error of ours.
+        item = self.database.get(Table.RECONCILIATION, case_key(break_id)) if len(break_id) <= MAX_ID_LENGTH else None
         if item is None:
-            raise NotFound(f"There is no break {break_id}.")
+            raise NotFound(f"There is no break {break_id[:MAX_ID_LENGTH]}.")
         return case_from(item)
 
     def change(

@@ -14,7 +14,7 @@ from payonce.paging import make_cursor, read_cursor
 from payonce.payments.representation import payment_path
 from payonce.reconciliation.cases.case import CaseChange, CaseStatus, is_overdue
 from payonce.reconciliation.cases.case_items import Visibility, position_of
-from payonce.reconciliation.cases.case_store import CaseStore
+from payonce.reconciliation.cases.case_store import MAX_ID_LENGTH, CaseStore
 from payonce.reconciliation.taxonomy import CLASSES, BreakClass, Family, Severity
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def require_break(database: Database, merchant_id: str, break_id: str) -> Case:
     except NotFound:
         case = None
     if case is None or not is_merchants(case, merchant_id):
-        raise NotFound(f"There is no break {break_id}.")
+        raise NotFound(f"There is no break {break_id[:MAX_ID_LENGTH]}.")
     return case
 
 
