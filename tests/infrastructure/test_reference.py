@@ -20,6 +20,8 @@ NAMES = [(module, name) for modules in PUBLIC.values() for module, names in modu
 # Shown in docs/installing.md to prove that an extra is complete: what the functions and the sidecar are made of.
 INNER = {("payonce.entrypoints.openapi", "build_openapi"), ("payonce.proxy.config_load", "load_file")}
 INNER |= {("payonce.wiring.sidecar", "run")}
+# What the page on extras imports to show that the console's packages are there.
+INNER |= {("payonce.console.filters", "money"), ("payonce.console.rendering", "environment")}
 
 
 def test_the_page_is_as_the_docstrings_are() -> None:

@@ -169,7 +169,8 @@ def test_what_is_up_obeys_the_overrides_that_the_pages_show(
 
     def cloud_stack(cloud: LocalCloud) -> Stack:
         bank = receiver = type("Handle", (), {"url": "http://127.0.0.1:1"})()
-        return Stack("http://127.0.0.1:1", cloud.endpoint_url, {}, bank, receiver)
+        outputs = {"ConsoleApiId": "console", "StageName": "local"}
+        return Stack("http://127.0.0.1:1", cloud.endpoint_url, outputs, bank, receiver)
 
     monkeypatch.setattr(LocalCloud, "start", lambda cloud: cloud.folder.mkdir())
     monkeypatch.setattr(LocalCloud, "deploy", deploy)
