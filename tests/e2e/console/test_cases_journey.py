@@ -11,7 +11,6 @@ from playwright.sync_api import expect
 
 from tests.e2e.console.hostile import bad_file
 from tests.e2e.console.world import BANK, Shop, cases, report, wait_for
-from tests.e2e.test_reconciliation import report_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,7 +72,7 @@ def test_a_good_file_says_what_was_read_and_starts_a_run(
     shop.pay(1_111)
     person = visit(keys["operator"])
     name = f"good {uuid.uuid4().hex[:6]}.csv"
-    upload(person, name, report_of(stack.bank.charges(bank=BANK)))
+    upload(person, name, stack.bank.report(BANK))
     expect(person.main().get_by_text(name).first).to_be_visible()
     person.reload_until(person.main().get_by_text(re.compile("accepted|read|taken|loaded", re.I)))
     person.open("/runs")

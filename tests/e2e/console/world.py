@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.reconciliation.cases.case_store import CaseStore
 from tests.e2e.conftest import Client
-from tests.e2e.test_reconciliation import report_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,9 +116,10 @@ class Shop:
 
 def report(stack: Stack, *, name: str = "") -> None:
     """Put the bank's report of all charges into the bucket, which starts a run."""
-    rows = stack.bank.charges(bank=BANK)
     key = f"incoming/gateway/{GATEWAY}/{name or uuid.uuid4().hex + '.csv'}"
-    stack.client("s3").put_object(Bucket=stack.outputs["ReconciliationBucketName"], Key=key, Body=report_of(rows))
+    stack.client("s3").put_object(
+        Bucket=stack.outputs["ReconciliationBucketName"], Key=key, Body=stack.bank.report(BANK)
+    )
 
 
 def cases(stack: Stack) -> CaseStore:
