@@ -91,7 +91,9 @@ def test_an_export_has_what_the_page_shows(
     assert "EUR" in flat
     with person.page.expect_download() as got:
         person.main().get_by_role("link", name=re.compile("xlsx|workbook|excel", re.I)).first.click()
-    opened = openpyxl.load_workbook(io.BytesIO(got.value.path().read_bytes()))
+    body = got.value.path().read_bytes()
+    assert body.startswith(b"PK"), body[:200]
+    opened = openpyxl.load_workbook(io.BytesIO(body))
     values = [cell.value for row in opened.worksheets[0].iter_rows() for cell in row]
     assert "order-declined" in values
     assert "order-paid" not in values
@@ -100,6 +102,8 @@ def test_an_export_has_what_the_page_shows(
 def test_every_list_offers_its_exports(console: Console, keys: dict[str, str], calculating: Shop) -> None:
     raw = console.raw(keys["viewer"])
     for path in LISTS:
-        page = raw.get(path, merchant=calculating.merchant_id).text
+        # Of a merchant for whom nobody did anything the trail is empty; the platform's has the sign-ins.
+        chosen = {} if path == "/audit" else {"merchant": calculating.merchant_id}
+        page = raw.get(path, **chosen).text
         assert "format=csv" in page, path
         assert "format=xlsx" in page, path

@@ -17,7 +17,7 @@ import pytest
 from tests.e2e.console.crawl import crawl
 from tests.e2e.console.hostile import FILE_NAME, Hostile, all_texts, bank_file, gateway_file, plant
 from tests.e2e.console.payloads import ATTRIBUTE, DRAWN, EVALUATED, TEXT, URLS, cut, own, public
-from tests.e2e.console.test_cases_journey import upload
+from tests.e2e.console.test_cases_journey import accept, upload
 from tests.e2e.console.world import Shop, wait_for
 
 if TYPE_CHECKING:
@@ -126,7 +126,8 @@ def test_what_a_bank_file_carries_stays_text(
     with person.expecting_refusals():
         upload(person, FILE_NAME, gateway_file(texts))
         check(person, "the gateway's file")
-        upload(person, f"bank {FILE_NAME}", bank_file(texts), gateway="")
+        accept(person)
+        upload(person, f"bank {FILE_NAME}", bank_file(texts))
         check(person, "the bank's file")
         upload(person, "=cmd|' /C calc'!A0.csv", b"kind,<script>alert()</script>\n=1+1,<svg onload=alert()>\n")
         check(person, "a file that is none")

@@ -195,7 +195,7 @@ def test_a_gateway_is_drained_and_released(live: Application) -> None:
     assert (dict(override.shares), override.reason) == ({"alder": 0.0}, "alder maintains")
     assert override.expires_at_ms == NOW_MS + 30 * 60_000
     shown = words(browser.get("/gateways"))
-    assert "alder gets none of its weight for 30 min." in shown
+    assert "Drained: alder gets none of its weight for 30 min (" in shown
     assert "alder drained limited" in shown
     assert "alder at 0 % of its weight, for 30 min alder maintains" in shown
     browser.post("/gateways/overrides/releases", {**drain_fields(browser), "reason": "alder is back"})

@@ -9,6 +9,7 @@ import pytest
 from payonce.console import cookies
 from payonce.console.answers import PROTECTION
 from payonce.console.operators import Role
+from payonce.console.page import MAX_PARAMETER_LENGTH
 from payonce.domain.errors import StoreUnavailable
 from payonce.entrypoints.console import MAX_UPLOAD_BYTES
 from payonce.ports import Table
@@ -226,3 +227,10 @@ def test_links_begin_with_where_the_console_is(context: Mapping[str, Any], base:
 
     incoming = incoming_of(stage.application, {"requestContext": context}, Context())
     assert (incoming.base, incoming.path) == (base, "/sign-in")
+
+
+def test_an_address_that_is_longer_than_any_id_leads_nowhere(stage: Stage) -> None:
+    """Fails (500) when DynamoDB is asked for a key that is longer than it takes."""
+    browser = stage.browser()
+    assert browser.get("/things/" + MAX_PARAMETER_LENGTH * "a").status == 200
+    assert browser.get("/things/" + 3_000 * "a").status == 404

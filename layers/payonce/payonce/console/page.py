@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Action", "Done", "Download", "MerchantNotChosen", "Operator", "Page", "PageRequest", "Rendered", "Role"]
 
+# Characters of a part of a path. No id is longer, and DynamoDB refuses to look for a key of over 2,048 bytes.
+MAX_PARAMETER_LENGTH = 300
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -120,7 +122,9 @@ class _Route:
     def matched(self, path: str) -> Mapping[str, str] | None:
         """Return the path's parameters if ``path`` is one of this route, else ``None``."""
         matched = self._pattern.fullmatch(path)
-        return None if matched is None else matched.groupdict()
+        if matched is None or any(len(value) > MAX_PARAMETER_LENGTH for value in matched.groupdict().values()):
+            return None
+        return matched.groupdict()
 
 
 @dataclass(frozen=True, kw_only=True)

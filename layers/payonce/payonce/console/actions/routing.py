@@ -57,7 +57,8 @@ def drain(services: Services, request: ActionRequest) -> Done:
 
     _once(services, request, act)
     left = "none" if percent == 0 else f"{percent} %"
-    return Done(PAGE, f"{gateway} gets {left} of its weight for {minutes} min. {FOLLOW}")
+    why = request.fields.get("reason", "").strip()
+    return Done(PAGE, f"Drained: {gateway} gets {left} of its weight for {minutes} min ({why}). {FOLLOW}")
 
 
 def release(services: Services, request: ActionRequest) -> Done:
@@ -69,7 +70,7 @@ def release(services: Services, request: ActionRequest) -> Done:
             operator=request.operator.name, reason=request.fields.get("reason", ""), beside=beside
         ),
     )
-    return Done(PAGE, f"The override was released. {FOLLOW}")
+    return Done(PAGE, f"The override was released ({request.fields.get('reason', '').strip()}). {FOLLOW}")
 
 
 def _once(services: Services, request: ActionRequest, act: Callable[[OverrideDesk, Sequence[Write]], Override]) -> None:
