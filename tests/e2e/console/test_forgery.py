@@ -82,9 +82,10 @@ def acts(offered: Crawl) -> list[tuple[str, Form]]:
 
 
 def acted(stack: Stack) -> int:
-    """Return how many acts of operators the trail has. What recovery does meanwhile does not count."""
+    """Return how many acts of operators the trail has that were done. Refusals are in it, too, and do not count."""
     pages = stack.client("dynamodb").get_paginator("scan").paginate(TableName=stack.outputs["AuditTableName"])
-    return sum("operator" in json.dumps(item) for page in pages for item in page["Items"])
+    items = [item for page in pages for item in page["Items"]]
+    return sum("operator" in json.dumps(item) and item["status"] == {"S": "acted"} for item in items)
 
 
 def test_without_the_token_nothing_is_done(console: Console, keys: dict[str, str], offered: Crawl) -> None:

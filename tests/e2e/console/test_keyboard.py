@@ -17,8 +17,9 @@ MAX_TABS = 80
 FOCUSED = "() => { const one = document.activeElement; return [one.tagName, one.innerText || one.ariaLabel || ''] }"
 # A ring or a change of border or background: https://www.w3.org/WAI/WCAG22/Understanding/focus-visible
 # The button inside a date's field has the browser's own ring, which no script sees.
-RING = """() => { const one = getComputedStyle(document.activeElement);
-  return document.activeElement.type === 'datetime-local' && !document.activeElement.matches(':focus') || one.outlineStyle !== 'none' && parseFloat(one.outlineWidth) > 0 || one.boxShadow !== 'none' }"""
+RING = """() => { const focused = document.activeElement, style = getComputedStyle(focused);
+  return focused.type === 'datetime-local' && !focused.matches(':focus') || style.boxShadow !== 'none'
+    || style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0 }"""
 
 
 def tab_to(person: Person, pattern: str) -> None:
@@ -55,6 +56,7 @@ def test_a_payment_is_found_by_the_keyboard_alone(
     assert person.page.evaluate(inside)
     tab_to(person, re.escape(payment_id[:12]) + "|by keyboard")
     person.page.keyboard.press("Enter")
+    expect(person.page).to_have_url(re.compile(payment_id))
     expect(person.heading()).to_be_visible()
     expect(person.main().get_by_text(payment_id).first).to_be_visible()
     tab_to(person, "sign out") if person.page.evaluate("document.body.contains(document.activeElement)") else None
