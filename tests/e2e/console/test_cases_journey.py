@@ -44,8 +44,8 @@ def upload(person: Person, name: str, body: bytes) -> None:
     expect(person.heading()).not_to_have_text("Files", timeout=60_000)
 
 
-def accept(person: Person) -> None:
-    """Hand in the file that is shown, as the bank's, if it can be."""
+def accept(person: Person) -> bool:
+    """Hand in the file that is shown, as the bank's, if it can be; return whether it was."""
     button = person.main().get_by_role("button", name="Accept this file")
     if button.count():
         gateway = person.main().get_by_label("gateway")
@@ -53,6 +53,8 @@ def accept(person: Person) -> None:
             gateway.select_option("sandbox_bank")
         button.click()
         expect(button).to_have_count(0, timeout=60_000)
+        return True
+    return False
 
 
 def test_a_bad_file_says_which_line_is_wrong(visit: Callable[..., Person], keys: dict[str, str], stack: Stack) -> None:
