@@ -28,7 +28,7 @@ def tab_to(person: Person, pattern: str) -> None:
         person.page.keyboard.press("Tab")
         tag, text = person.page.evaluate(FOCUSED)
         assert tag == "BODY" or person.page.evaluate(RING), f"no visible focus on {tag} {text!r}"
-        if re.search(pattern, text, re.I):
+        if tag in {"A", "BUTTON"} and re.search(pattern, text, re.I):  # and not the region around a table
             return
     raise AssertionError(f"{pattern} is not reached by {MAX_TABS} tabs")
 

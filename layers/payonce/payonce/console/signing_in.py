@@ -125,7 +125,7 @@ def set_theme(exchange: Exchange) -> Answer:
 
 def _next_of(text: str) -> str:
     """Return the path to go on at, or "" for what is no path of the console."""
-    return text if _OWN_PATH.fullmatch(text) else ""
+    return text if _OWN_PATH.fullmatch(text) and ".." not in text else ""
 
 
 SESSION_FORMS: Mapping[str, Callable[[Exchange], Answer]] = MappingProxyType(
