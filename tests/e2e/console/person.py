@@ -151,10 +151,11 @@ class Person:
 
     @contextmanager
     def expecting_refusals(self) -> Iterator[None]:
-        """Allow the browser's own words about 4xx in its console within the context."""
+        """Allow the browser's and htmx's own words about 4xx in the console within the context."""
         before = len(self.problems)
         yield
-        kept = [one for one in self.problems[before:] if "Failed to load resource" not in one]
+        own = ("Failed to load resource", "Response Status Error Code 4")
+        kept = [one for one in self.problems[before:] if not any(words in one for words in own)]
         self.problems[before:] = kept
 
     def violations(self) -> list[str]:

@@ -177,7 +177,9 @@ def test_signing_in_leads_back_to_where_one_wanted_to_go(path: str, leads_to: st
     assert answer.location == leads_to
 
 
-@pytest.mark.parametrize("place", ["https://evil.example", "//evil.example", "/\\evil.example", "/a\r\nX: y", "x", "/..//evil.example"])
+@pytest.mark.parametrize(
+    "place", ["https://evil.example", "//evil.example", "/\\evil.example", "/a\r\nX: y", "x", "/..//evil.example"]
+)
 def test_signing_in_leads_to_no_other_site(place: str, application: Application) -> None:
     """Fails when a link to our sign-in page can lead elsewhere afterwards (open redirect)."""
     key = operator_key(application, "ann", Role.VIEWER)
