@@ -33,7 +33,6 @@ SLICE = {
     "test_a_payment_in_doubt_is_found_understood_and_seen_to_resolve",
     "test_one_person_proposes_and_another_approves",
     "test_a_gateway_is_drained_with_a_reason_and_released",
-    "test_a_webhook_is_redelivered",
     "test_a_bad_file_says_which_line_is_wrong",
     "test_signing_out_leaves_nothing_behind",
     "test_every_page_is_accessible",
