@@ -99,7 +99,8 @@ def application() -> Application:
     database.write([Insert(Table.MERCHANTS, {"pk": f"MERCHANT#{MERCHANT_A}", "sk": "MERCHANT", "gateway": ""})])
     settings = load_settings({"PAYONCE_GATEWAYS": json.dumps(GATEWAYS), "PAYONCE_CREDENTIALS_TABLE": "credentials"})
     application = Application(settings, clock=CLOCK, database=database, cipher=cipher)
-    application.__dict__["_secrets"] = PLATFORM_SECRETS
+    # Also when they are read again, after a refusal: otherwise AWS is asked, if another test has left credentials.
+    application.__dict__["_read_secrets"] = lambda: PLATFORM_SECRETS
     return application
 
 

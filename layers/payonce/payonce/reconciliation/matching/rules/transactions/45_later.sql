@@ -95,28 +95,39 @@ FROM (
 ) AS running;
 
 -- The longest run of entries that adds up to the dispute's rows. What is before it was in earlier reports, and what is
--- after it will be in later ones.
+-- after it will be in later ones. An entry may have the reference of one dispute and the payment of another: it tells of
+-- the one whose reference it has, and a run of which an entry tells of another dispute tells nothing.
 CREATE TABLE transactions_dispute_told AS
 SELECT gateway, ref, currency, entry_id
 FROM (
     SELECT
-        e.gateway, e.ref, e.currency, e.entry_id, e.ordinal, k.first_ordinal, k.last_ordinal
-    FROM transactions_dispute_entry AS e
-    JOIN (
+        gateway, ref, currency, entry_id,
+        sum(CASE WHEN preference = 1 THEN 0 ELSE 1 END) OVER (PARTITION BY gateway, ref, currency) AS of_others
+    FROM (
         SELECT
-            a.gateway, a.ref, a.currency, a.left_minor, a.ordinal AS first_ordinal, b.ordinal AS last_ordinal,
+            e.gateway, e.ref, e.currency, e.entry_id,
             row_number() OVER (
-                PARTITION BY a.gateway, a.ref, a.currency ORDER BY b.ordinal - a.ordinal DESC, a.ordinal, a.entry_id
-            ) AS choice
-        FROM transactions_dispute_entry AS a
-        JOIN transactions_dispute_entry AS b
-            ON b.gateway = a.gateway AND b.ref = a.ref AND b.currency = a.currency AND b.left_minor = a.left_minor
-            AND b.ordinal >= a.ordinal AND b.told_minor - a.before_minor = a.left_minor
-    ) AS k
-        ON k.choice = 1 AND k.gateway = e.gateway AND k.ref = e.ref AND k.currency = e.currency
-        AND k.left_minor = e.left_minor
-) AS chosen
-WHERE ordinal BETWEEN first_ordinal AND last_ordinal;
+                PARTITION BY e.entry_id ORDER BY CASE WHEN l.ref = e.ref THEN 0 ELSE 1 END, e.ref, e.currency
+            ) AS preference
+        FROM transactions_dispute_entry AS e
+        JOIN transactions_left_entry AS l ON l.entry_id = e.entry_id
+        JOIN (
+            SELECT
+                a.gateway, a.ref, a.currency, a.left_minor, a.ordinal AS first_ordinal, b.ordinal AS last_ordinal,
+                row_number() OVER (
+                    PARTITION BY a.gateway, a.ref, a.currency
+                    ORDER BY b.ordinal - a.ordinal DESC, a.ordinal, a.entry_id
+                ) AS choice
+            FROM transactions_dispute_entry AS a
+            JOIN transactions_dispute_entry AS b
+                ON b.gateway = a.gateway AND b.ref = a.ref AND b.currency = a.currency AND b.left_minor = a.left_minor
+                AND b.ordinal >= a.ordinal AND b.told_minor - a.before_minor = a.left_minor
+        ) AS k
+            ON k.choice = 1 AND k.gateway = e.gateway AND k.ref = e.ref AND k.currency = e.currency
+            AND k.left_minor = e.left_minor AND e.ordinal BETWEEN k.first_ordinal AND k.last_ordinal
+    ) AS chosen
+) AS owned
+WHERE of_others = 0;
 
 -- Charges that the gateway took back, and entries of our ledger that tell so: they agree by payment, in the names that our
 -- ledger has for it. lead_key: with which row the gateway's one matched.
