@@ -338,6 +338,16 @@ def test_whatever_the_rows_each_ends_exactly_once(data: st.DataObject) -> None:
     )
 
 
+def test_an_entry_that_two_disputes_name_tells_of_the_one_whose_reference_it_has() -> None:
+    """Fails (``ConservationViolated``: the run has no result) when it is matched with both, and so is counted twice."""
+    disputed = {"kind": RowKind.DISPUTE, "amount_minor": 500, "gateway_payment_id": "g1"}
+    told = entry(0, reference="r1", kind=LedgerKind.DISPUTE, amount_minor=500, gateway_payment_id="g1")
+    result = reconcile([told], [moved(0, reference="r1", **disputed), moved(1, reference="r2", **disputed)])
+    outcomes = {(tally.source, tally.outcome): tally.rows for tally in result.tallies if tally.rows}
+    assert outcomes[Source.LEDGER, Outcome.MATCHED] == 1
+    assert sum(rows for (source, _), rows in outcomes.items() if source is Source.GATEWAY) == 2
+
+
 def test_a_rule_that_loses_a_row_has_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fails when the conservation proof is taken out."""
 
