@@ -35,6 +35,14 @@ if TYPE_CHECKING:
 MOST_SEEDS = 40
 
 
+def assert_violated(promise: str, *, most_seeds: int) -> None:
+    """Fail unless the first of the runs that violates anything violates one of the promises named."""
+    outcomes = (run(draw_plan(seed)) for seed in range(most_seeds))
+    found = next((outcome for outcome in outcomes if outcome.violated), None)
+    assert found is not None
+    assert found.invariant in promise.split(), found.violated
+
+
 def plant(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, around: Callable[..., Any]) -> None:
     """Replace a method by ``around``, which is given the original first."""
     original = getattr(owner, name)
@@ -177,7 +185,4 @@ def test_a_planted_fault_is_found(
     monkeypatch: pytest.MonkeyPatch, fault: Callable[[pytest.MonkeyPatch], None], promise: str
 ) -> None:
     fault(monkeypatch)
-    outcomes = (run(draw_plan(seed)) for seed in range(MOST_SEEDS))
-    found = next((outcome for outcome in outcomes if outcome.violated), None)
-    assert found is not None
-    assert found.invariant in promise.split(), found.violated
+    assert_violated(promise, most_seeds=MOST_SEEDS)

@@ -16,9 +16,7 @@ from payonce.payments.settlement import PaymentSettlement
 from payonce.ports import Adjust
 from payonce.recovery import backlog
 from simulation.gateway import SimulatedGateway
-from simulation.plan import draw_plan
-from simulation.run import run
-from tests.simulation.test_planted_faults import plant
+from tests.simulation.test_planted_faults import assert_violated, plant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,7 +130,4 @@ def test_a_condition_that_is_switched_off_is_missed(
     monkeypatch: pytest.MonkeyPatch, fault: Callable[[pytest.MonkeyPatch], None], promise: str
 ) -> None:
     fault(monkeypatch)
-    outcomes = (run(draw_plan(seed)) for seed in range(MOST_SEEDS))
-    found = next((outcome for outcome in outcomes if outcome.violated), None)
-    assert found is not None
-    assert found.invariant in promise.split(), found.violated
+    assert_violated(promise, most_seeds=MOST_SEEDS)

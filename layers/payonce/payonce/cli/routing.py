@@ -18,7 +18,6 @@ from payonce.cli.routing_views import (
     Configured,
     entry_line,
     says,
-    seen,
     show_lines,
     until,
 )
@@ -33,6 +32,7 @@ from payonce.routing.control.control_store import ControlStore
 from payonce.routing.control.override import parse_override
 from payonce.routing.control.override_desk import OverrideDesk
 from payonce.routing.control.routing_settings import Mode, RoutingSettings
+from payonce.routing.control.seen import seen
 from payonce.routing.decision.history import DecisionRecords
 
 if TYPE_CHECKING:

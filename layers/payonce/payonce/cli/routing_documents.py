@@ -10,8 +10,9 @@ from payonce.routing.control.override import mode_of, overridden, parse_override
 from payonce.routing.control.routing_settings import Mode
 
 if TYPE_CHECKING:
-    from payonce.cli.routing_views import Configured, Seen
+    from payonce.cli.routing_views import Configured
     from payonce.routing.control.override_desk import Entry
+    from payonce.routing.control.seen import Seen
 
 
 def show_document(known: Configured, now: Seen, now_ms: int) -> dict[str, Any]:

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 from payonce.cli.support import shown
 from payonce.routing.control.choice import applies
-from payonce.routing.control.document import EVERYTHING, parse_document
+from payonce.routing.control.document import EVERYTHING
 from payonce.routing.control.override import mode_of, overridden, parse_override
 from payonce.routing.control.routing_settings import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from payonce.routing.control.control_store import Control
-    from payonce.routing.control.document import Admission, ControlDocument
+    from payonce.routing.control.document import Admission
     from payonce.routing.control.override import Override
     from payonce.routing.control.override_desk import Entry
     from payonce.routing.control.routing_settings import RoutingSettings
+    from payonce.routing.control.seen import Seen
 
 NAMED_MERCHANTS = 5  # more would fill the screen; the document has all of them
 
@@ -40,31 +40,6 @@ class Configured:
     def weights(self) -> Mapping[str, float]:
         """Return the static weights, empty if unknown."""
         return self.settings.neutral if self.settings else {}
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """The parsed control item: each part, or its problem as text (``""`` if the part is valid or missing)."""
-
-    document: ControlDocument | None
-    document_problem: str
-    override: Override | None
-    override_problem: str
-
-
-def seen(control: Control, gateways: frozenset[str]) -> Seen:
-    """Parse both parts as the request path does."""
-    document = override = None
-    document_problem = override_problem = ""
-    try:
-        document = parse_document(control.document, gateways) if control.document is not None else None
-    except (ValueError, KeyError, TypeError) as error:
-        document_problem = str(error)
-    try:
-        override = parse_override(control.override, gateways) if control.override is not None else None
-    except (ValueError, KeyError, TypeError) as error:
-        override_problem = str(error)
-    return Seen(document, document_problem, override, override_problem)
 
 
 def show_lines(known: Configured, now: Seen, now_ms: int) -> Iterator[str]:

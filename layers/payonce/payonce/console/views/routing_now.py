@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from payonce.routing.control.choice import applies
 from payonce.routing.control.control_store import ControlStore
-from payonce.routing.control.document import EVERYTHING, parse_document
-from payonce.routing.control.override import mode_of, overridden, parse_override
+from payonce.routing.control.document import EVERYTHING
+from payonce.routing.control.override import mode_of, overridden
 from payonce.routing.control.routing_settings import Mode
+from payonce.routing.control.seen import seen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,16 +70,9 @@ def routing_now(services: Services, now_ms: int) -> RoutingNow:
     """Return routing as payments see it now. One round trip. Raises ``StoreUnavailable``."""
     settings = services.settings.routing
     gateways = frozenset(settings.neutral) | frozenset(services.settings.gateways)
-    control = ControlStore(services.database).read()
-    document, override, document_problem, override_problem = None, None, "", ""
-    try:
-        document = parse_document(control.document, gateways) if control.document is not None else None
-    except (ValueError, KeyError, TypeError) as error:
-        document_problem = str(error)
-    try:
-        override = parse_override(control.override, gateways) if control.override is not None else None
-    except (ValueError, KeyError, TypeError) as error:
-        override_problem = str(error)
+    stored = seen(ControlStore(services.database).read(), gateways)
+    document, document_problem = stored.document, stored.document_problem
+    override = stored.override
     if document is not None and not document.is_fresh(now_ms):
         document_problem = f"the last one, epoch {document.epoch}, has expired"
         document = None
@@ -98,7 +92,7 @@ def routing_now(services: Services, now_ms: int) -> RoutingNow:
         document=document,
         document_problem=document_problem,
         override=obeyed,
-        override_problem=override_problem,
+        override_problem=stored.override_problem,
         weights=weights,
         static=settings.neutral,
         sheds=document is not None and decides and document.admission != EVERYTHING,

@@ -154,10 +154,6 @@ def _too_late(stage: Stage) -> None:
     stage.expect_count(instruction, 0)
 
 
-def _slug(fault: Fault) -> str:
-    return fault.name.lower()
-
-
 CHECKS = (
     Check(
         "fault.nobody_listening",
@@ -175,7 +171,7 @@ CHECKS = (
     ),
     *(
         Check(
-            f"fault.submit.{_slug(fault)}",
+            f"fault.submit.{fault.slug}",
             "P4",
             f"Submit is {'NeverSent or Unknown' if fault in REFUSALS else 'Unknown'} when {fault}; "
             "it ends by the deadline, sends one request, and one execution is left after the recovery.",
@@ -194,7 +190,7 @@ CHECKS = (
     ),
     *(
         Check(
-            f"fault.refund.{_slug(fault)}",
+            f"fault.refund.{fault.slug}",
             "P4",
             f"A refund is Unknown when {fault}, and what became of it is found.",
             "unknown",
@@ -204,7 +200,7 @@ CHECKS = (
     ),
     *(
         Check(
-            f"fault.{name}.{_slug(fault)}",
+            f"fault.{name}.{fault.slug}",
             "P4",
             f"{name} is Unknown when {fault}: a doubt is never settled by an answer that is none.",
             chapter,

@@ -61,6 +61,11 @@ class Fault(StrEnum):
     STATUS_503_BEFORE = "503"
 
     @property
+    def slug(self) -> str:
+        """Return its name as checks are named after it."""
+        return self.name.lower()
+
+    @property
     def forwards(self) -> bool:
         """Return whether the server gets the request."""
         return self.name.endswith("_AFTER")

@@ -110,13 +110,17 @@ def _withdrawal_lost(stage: Stage) -> None:
         stage.expect_count(instruction, 0)
 
 
-def _forged(stage: Stage) -> None:
-    instruction, waiting = _waiting(stage, Token.NEEDS_CONFIRMATION)
+def expect_no_forgery(stage: Stage, instruction: Instruction, waiting: AwaitsPayer) -> None:
+    """A result that the vendor never issued ends nothing of what waits, a payment or a set-up."""
     outcome = stage.confirm(instruction, waiting, "forged")
     allowed = isinstance(outcome, ResultRefused | AwaitsPayer | Unknown)
     stage.expect(allowed, f"a result that the vendor never issued ended as {told(outcome)}")
     found = stage.seen(held(instruction, waiting))
     stage.expect(isinstance(found, AwaitsPayer), f"after a forged result, find said {told(found)}")
+
+
+def _forged(stage: Stage) -> None:
+    expect_no_forgery(stage, *_waiting(stage, Token.NEEDS_CONFIRMATION))
 
 
 def _confirmed_twice(stage: Stage) -> None:

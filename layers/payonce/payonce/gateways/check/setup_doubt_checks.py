@@ -12,12 +12,12 @@ from payonce.domain.gateway import (
     MethodSaved,
     NeverSent,
     NotFound,
-    ResultRefused,
     Succeeded,
     Unknown,
 )
 from payonce.gateways.check.fault_checks import ENDLESS, READ_FAULTS, REFUSALS
 from payonce.gateways.check.fault_proxy import ELSEWHERE, Fault
+from payonce.gateways.check.payer_checks import expect_no_forgery
 from payonce.gateways.check.setup_steps import absent_charge, is_saved, recovered, saved_by, waiting_setup
 from payonce.gateways.check.stage import HASTY_SECONDS, PATIENT_SECONDS, held, told
 from payonce.gateways.check.vendor import NotBroughtError, Token
@@ -93,12 +93,7 @@ def _found(stage: Stage, fault: Fault) -> None:
 
 
 def _forged(stage: Stage) -> None:
-    setup, waiting = waiting_setup(stage, Token.NEEDS_CONFIRMATION)
-    outcome = stage.confirm(setup, waiting, "forged")
-    allowed = isinstance(outcome, ResultRefused | AwaitsPayer | Unknown)
-    stage.expect(allowed, f"a result that the vendor never issued ended as {told(outcome)}")
-    found = stage.seen(held(setup, waiting))
-    stage.expect(isinstance(found, AwaitsPayer), f"after a forged result, find said {told(found)}")
+    expect_no_forgery(stage, *waiting_setup(stage, Token.NEEDS_CONFIRMATION))
 
 
 def _confirmed(stage: Stage) -> None:
@@ -147,14 +142,10 @@ def _revoked(stage: Stage, fault: Fault) -> None:
     stage.expect(isinstance(again, Succeeded), f"made again, the revocation ended as {told(again)}")
 
 
-def _slug(fault: Fault) -> str:
-    return fault.name.lower()
-
-
 CHECKS = (
     *(
         Check(
-            f"setup.submit.{_slug(fault)}",
+            f"setup.submit.{fault.slug}",
             "P4",
             f"A set-up is {'NeverSent or Unknown' if fault in REFUSALS else 'Unknown'} when {fault}; after the "
             "recovery one method is saved, or none.",
@@ -166,7 +157,7 @@ CHECKS = (
     ),
     *(
         Check(
-            f"setup.find.{_slug(fault)}",
+            f"setup.find.{fault.slug}",
             "P4",
             f"The question about a set-up ends nothing when {fault}.",
             "how-it-is-found",
@@ -197,7 +188,7 @@ CHECKS = (
     ),
     *(
         Check(
-            f"revocation.submit.{_slug(fault)}",
+            f"revocation.submit.{fault.slug}",
             "P4",
             f"A revocation is {'NeverSent or Unknown' if fault in REFUSALS else 'Unknown'} when {fault}, find tells "
             "the truth about it, and it can be made again.",
