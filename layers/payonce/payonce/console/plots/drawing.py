@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from html import escape
 from typing import TYPE_CHECKING
 
 from payonce.extras import needs
@@ -25,6 +24,11 @@ HALF_WIDTH = 560  # of those that stand beside one another
 NARROW = 500  # less wide plots fit a small screen, and need not be scrolled there
 MOST_COLOURS = 6  # classes c1 to c6; more can't be told apart
 NOTHING = "–"
+FRAME = Markup(
+    '<svg xmlns="http://www.w3.org/2000/svg" class="plot{narrow}" viewBox="0 0 {width} {height}" '
+    'width="{width}" height="{height}" role="img" aria-labelledby="{name}-title {name}-desc">'
+    '<title id="{name}-title">{title}</title><desc id="{name}-desc">{description}</desc>{parts}</svg>'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,41 +72,47 @@ def number(value: float) -> str:
 
 
 def framed(
-    name: str, title: str, description: str, height: float, parts: Iterable[str], width: float = WIDTH
+    name: str, title: str, description: str, height: float, parts: Iterable[Markup], width: float = WIDTH
 ) -> Markup:
     """Return the SVG. ``name`` makes the ids of its texts unique in the page."""
-    ids = f"{escape(name)}-title {escape(name)}-desc"
-    return Markup(  # noqa: S704 - every text in ``parts`` was escaped by ``text``
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="plot{" narrow" if width < NARROW else ""}" '
-        f'viewBox="0 0 {number(width)} {number(height)}" '
-        f'width="{number(width)}" height="{number(height)}" role="img" aria-labelledby="{ids}">'
-        f'<title id="{escape(name)}-title">{escape(title)}</title>'
-        f'<desc id="{escape(name)}-desc">{escape(description)}</desc>{"".join(parts)}</svg>'
+    return FRAME.format(
+        narrow=" narrow" if width < NARROW else "",
+        width=number(width),
+        height=number(height),
+        name=name,
+        title=title,
+        description=description,
+        parts=Markup("").join(parts),
     )
 
 
-def text(x: float, y: float, said: str, classes: str = "", anchor: str = "start") -> str:
+def text(x: float, y: float, said: str, classes: str = "", anchor: str = "start") -> Markup:
     """Return a text, escaped."""
-    named = f' class="{classes}"' if classes else ""
-    placed = "" if anchor == "start" else f' text-anchor="{anchor}"'
-    return f'<text x="{number(x)}" y="{number(y)}"{named}{placed}>{escape(said)}</text>'
+    named = Markup(' class="{}"').format(classes) if classes else ""
+    placed = "" if anchor == "start" else Markup(' text-anchor="{}"').format(anchor)
+    return Markup('<text x="{}" y="{}"{}{}>{}</text>').format(number(x), number(y), named, placed, said)
 
 
-def rect(x: float, y: float, width: float, height: float, classes: str) -> str:
+def rect(x: float, y: float, width: float, height: float, classes: str) -> Markup:
     """Return a rectangle."""
-    return (
-        f'<rect x="{number(x)}" y="{number(y)}" width="{number(max(0.0, width))}" '
-        f'height="{number(max(0.0, height))}" class="{classes}"/>'
+    return Markup('<rect x="{}" y="{}" width="{}" height="{}" class="{}"/>').format(
+        number(x), number(y), number(max(0.0, width)), number(max(0.0, height)), classes
     )
 
 
-def line(x1: float, y1: float, x2: float, y2: float, classes: str) -> str:
+def line(x1: float, y1: float, x2: float, y2: float, classes: str) -> Markup:
     """Return a straight line."""
-    ends = f'x1="{number(x1)}" y1="{number(y1)}" x2="{number(x2)}" y2="{number(y2)}"'
-    return f'<line {ends} class="{classes}"/>'
+    return Markup('<line x1="{}" y1="{}" x2="{}" y2="{}" class="{}"/>').format(
+        number(x1), number(y1), number(x2), number(y2), classes
+    )
 
 
-def path(points: Sequence[tuple[float, float] | None], classes: str) -> str:
+def shape(commands: str, classes: str) -> Markup:
+    """Return what SVG's path commands draw; nothing without any."""
+    return Markup('<path d="{}" class="{}"/>').format(commands, classes) if commands else Markup("")
+
+
+def path(points: Sequence[tuple[float, float] | None], classes: str) -> Markup:
     """Return a line through the points; ``None`` is a gap. A point between two gaps is a short dash."""
     parts, lifted = [], True
     for place, point in enumerate(points):
@@ -114,7 +124,7 @@ def path(points: Sequence[tuple[float, float] | None], classes: str) -> str:
         if alone:
             parts.append("h1.5")
         lifted = False
-    return f'<path d="{"".join(parts)}" class="{classes}"/>' if parts else ""
+    return shape("".join(parts), classes)
 
 
 def nice_ceiling(value: float) -> float:
@@ -125,7 +135,7 @@ def nice_ceiling(value: float) -> float:
     return next(step * power for step in (1, 2, 4, 8, 10) if step * power >= value * 0.999999)
 
 
-def levels(box: Box, top: float, said: Sequence[str], count: int = 4) -> list[str]:
+def levels(box: Box, top: float, said: Sequence[str], count: int = 4) -> list[Markup]:
     """Return the horizontal lines of the scale with their texts: ``said`` are those of 0 to ``top``, ``count`` + 1."""
     parts = []
     for step, label in enumerate(said):
@@ -140,7 +150,7 @@ def clock(minute: int) -> str:
     return f"{datetime.fromtimestamp(minute * 60, UTC):%H:%M}"
 
 
-def times(box: Box, first: int, last: int) -> list[str]:
+def times(box: Box, first: int, last: int) -> list[Markup]:
     """Return the ticks of a time axis in minutes since 1970, about eight of them, at round times of the day (UTC)."""
     span = max(1, last - first)
     step = next((step for step in (1, 2, 5, 10, 15, 30, 60, 120, 240, 360) if span / step <= 8), 720)

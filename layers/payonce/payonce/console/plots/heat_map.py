@@ -19,12 +19,15 @@ from payonce.console.plots.drawing import (
     number,
     path,
     rect,
+    shape,
     text,
     times,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from markupsafe import Markup
 
     from payonce.routing.signals.sketch import LatencySketch
 
@@ -75,7 +78,7 @@ def heat_map(name: str, title: str, columns: Mapping[int, Column], first: int, l
                     f"{corner}h{number(width - 0.8)}v{number(ROW - 0.8)}h-{number(width - 0.8)}z"
                 )
     parts = [rect(box.left, box.top, box.width, box.height, "ground")]
-    parts += [f'<path d="{"".join(found)}" class="h{level}"/>' for level, found in sorted(shapes.items())]
+    parts += [shape("".join(found), f"h{level}") for level, found in sorted(shapes.items())]
     for band in range(lowest, highest + 1):
         if BANDS[band] in LABELLED:
             y = box.bottom - (band - lowest) * ROW
@@ -133,7 +136,7 @@ def _height(box: Box, lowest: int, latency_ms: float) -> float:
     return min(box.bottom, max(box.top, box.bottom - (band - lowest + within) * ROW))
 
 
-def _legend(y: float, most: int) -> list[str]:
+def _legend(y: float, most: int) -> list[Markup]:
     parts = [text(62, y, "Payments a minute and band", "tick")]
     x = 246.0
     for level in range(1, LEVELS + 1):

@@ -18,6 +18,7 @@ from payonce.console.plots.drawing import (
     nice_ceiling,
     path,
     rect,
+    shape,
     text,
     times,
 )
@@ -104,7 +105,7 @@ def _points(
     return points
 
 
-def _area(points: Sequence[tuple[float, float] | None], box: Box, classes: str) -> str:
+def _area(points: Sequence[tuple[float, float] | None], box: Box, classes: str) -> Markup:
     """Return the areas under a line, one for each run without a gap."""
     parts, run = [], []
     for point in [*points, None]:
@@ -115,10 +116,10 @@ def _area(points: Sequence[tuple[float, float] | None], box: Box, classes: str) 
             along = "L".join(f"{x:.1f} {y:.1f}" for x, y in run)
             parts.append(f"M{run[0][0]:.1f} {box.bottom:.1f}L{along}L{run[-1][0]:.1f} {box.bottom:.1f}z")
         run = []
-    return f'<path d="{"".join(parts)}" class="{classes}"/>' if parts else ""
+    return shape("".join(parts), classes)
 
 
-def _labels(ends: Sequence[tuple[float, Series]], box: Box) -> list[str]:
+def _labels(ends: Sequence[tuple[float, Series]], box: Box) -> list[Markup]:
     """Return the labels at the right ends of the lines, moved apart where they would cover one another."""
     parts, free = [], box.top
     for y, one in sorted(ends, key=lambda end: end[0]):
