@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import gzip
 import sys
 from pathlib import Path
 
@@ -103,20 +104,25 @@ def completion_of(shell: str) -> str:
 
 
 def wanted() -> dict[Path, str]:
-    """Return each generated file with what it has to hold."""
-    return {PAGE: page_of(PAGE.read_text())} | {
-        COMPLETIONS / f"payonce.{shell}": completion_of(shell) for shell in SHELLS
-    }
+    """Return each generated file with the text that it has to hold."""
+    return {PAGE: page_of(PAGE.read_text())} | {COMPLETIONS / f"{shell}.gz": completion_of(shell) for shell in SHELLS}
+
+
+def _text_of(path: Path) -> str:
+    """Return what a file holds. The text is compared and not the bytes: they differ between versions of zlib."""
+    content = path.read_bytes()
+    return (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
 
 
 def main(arguments: list[str]) -> int:
     """Write or check; return the exit code."""
-    stale = {path: text for path, text in wanted().items() if not path.exists() or path.read_text() != text}
+    stale = {path: text for path, text in wanted().items() if not path.exists() or _text_of(path) != text}
     for path, text in stale.items():
         if "--check" in arguments:
             print(f"{path.relative_to(REPOSITORY)} is not as the parser has it. Run: python -m tools.command_page")
         else:
-            path.write_text(text)
+            content = text.encode()
+            path.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
     return int(bool(stale) and "--check" in arguments)
 
 

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from local import shells
+from payonce.cli.completion import script_of
 from payonce.cli.families import SHELLS, leaves, make_parser
 from tests.support.aws import REPOSITORY
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SCRIPTS = REPOSITORY / "layers" / "payonce" / "payonce" / "cli" / "completions"
 LEAVES = [path for path, _ in leaves(make_parser(whole=True))]
 CASES = [
     ("payonce ", {"up", "doctor", "webhooks", "idempotency-keys"}),
@@ -60,7 +60,8 @@ bindkey '^I' told
 
 
 def complete(shell: str, line: str, folder: Path) -> set[str]:
-    script = SCRIPTS / f"payonce.{shell}"
+    script = folder / f"payonce.{shell}"
+    script.write_text(script_of(shell))
     if shell == "zsh":
         return complete_in_zsh(line, script, folder)
     if shell == "bash":
@@ -144,8 +145,9 @@ def test_a_script_is_whole_and_written_by_the_command(shell: str, tmp_path: Path
         text=True,
         check=True,
     )
-    assert done.stdout == (SCRIPTS / f"payonce.{shell}").read_text()
+    assert done.stdout == script_of(shell)
     for path in LEAVES:
         assert all(word in done.stdout for word in path)
     if shutil.which(shell):
-        subprocess.run([shell, "-n", str(SCRIPTS / f"payonce.{shell}")], check=True, timeout=60)
+        (tmp_path / "script").write_text(done.stdout)
+        subprocess.run([shell, "-n", str(tmp_path / "script")], check=True, timeout=60)

@@ -458,6 +458,17 @@ def test_the_trail_is_alarmed_long_before_the_stream_forgets() -> None:
     assert failures["Dimensions"] == [{"Name": "QueueName", "Value": {"GetAtt": "AuditFailures.QueueName"}}]
 
 
+def test_the_overview_is_alarmed_before_anything_is_left_out_of_its_counts() -> None:
+    """Fails when the alarm watches another function, or comes after the first of the streams has given records up."""
+    alarm = TEMPLATE["Resources"]["OverviewBehindAlarm"]["Properties"]
+    assert (alarm["MetricName"], alarm["Namespace"]) == ("IteratorAge", "AWS/Lambda")
+    assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": "KeepOverviewFunction"}}]
+    events = FUNCTIONS["KeepOverviewFunction"]["Events"].values()
+    given_up_seconds = min(event["Properties"]["MaximumRecordAgeInSeconds"] for event in events)
+    heard_after_ms = alarm["Threshold"] + alarm["Period"] * alarm["EvaluationPeriods"] * 1000
+    assert heard_after_ms <= given_up_seconds * 1000 / 2  # half of the time is left to whoever is called
+
+
 @pytest.mark.parametrize("name", sorted({name for name, _, _ in api_events()}))
 def test_a_function_stops_before_api_gateway_gives_up(name: str) -> None:
     """Fails when a function may go on after its caller was told that it failed."""
