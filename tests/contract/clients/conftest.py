@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 from typing import TYPE_CHECKING
 
 import pytest
@@ -40,7 +39,6 @@ def tools() -> Path:
 def typescript() -> Path:
     """The TypeScript client's folder, built."""
     node.install(TYPESCRIPT)
-    with (TYPESCRIPT / ".install.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # the tests may run in several processes
+    with node.one_at_a_time(TYPESCRIPT):
         node.run([*node.npm(), "run", "--silent", "build"], TYPESCRIPT)
     return TYPESCRIPT
