@@ -2,7 +2,9 @@
 
 It ignores idempotency keys, so that a second submission is a second charge. What it executes is what it executes once
 for each object, as Stripe's payment intents and Adyen's payments are
-(https://docs.stripe.com/payments/paymentintents/lifecycle).
+(https://docs.stripe.com/payments/paymentintents/lifecycle). Whoever was frozen on the way to it for longer than its
+time sends nothing any more: so do production's adapters, which look at the deadline before each byte
+(``DeadlineExchange``).
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from payonce.domain.gateway import (
     CaptureMethod,
     ChargeState,
     Declined,
+    NeverSent,
     NextAction,
     NotFound,
     OperationKind,
@@ -137,8 +140,9 @@ class RacingBank:
 
     def submit(self, instruction: Instruction, deadline: Deadline) -> SubmitOutcome:
         """See ``Gateway``."""
-        del deadline
         with self._call("submit"):
+            if self._is_late(deadline):
+                return NeverSent("late")
             found = BankObject(f"ob_{next(self._numbers)}", instruction, State.WAITS)
             if instruction.kind is OperationKind.PAYMENT:
                 found.state = State.PROCESSING if instruction.payment_method == "pm_debit" else State.WAITS
@@ -154,8 +158,9 @@ class RacingBank:
 
     def find(self, instruction: Instruction, deadline: Deadline) -> LookupOutcome:
         """See ``Gateway``."""
-        del deadline
         with self._call("find"):
+            if self._is_late(deadline):
+                return Unknown("late")
             found = [one for one in self.objects if one.instruction.gateway_reference == instruction.gateway_reference]
             found.sort(key=lambda one: one.state is not State.DONE)
             answer: LookupOutcome = self._shown(found[0]) if found else NotFound()
@@ -163,8 +168,9 @@ class RacingBank:
 
     def withdraw(self, instruction: Instruction, waiting: AwaitsPayer, deadline: Deadline) -> WithdrawOutcome:
         """See ``Gateway``."""
-        del deadline
         with self._call("withdraw"):
+            if self._is_late(deadline):
+                return waiting
             payment = self._named(instruction)
             manual = instruction.capture_method is CaptureMethod.MANUAL
             if payment.state in {State.WAITS, State.RETURNED}:
@@ -177,8 +183,10 @@ class RacingBank:
 
     def confirm(self, instruction: Instruction, waiting: AwaitsPayer, result: str, deadline: Deadline) -> SubmitOutcome:
         """See ``Gateway``."""
-        del waiting, deadline
+        del waiting
         with self._call("confirm"):
+            if self._is_late(deadline):
+                return NeverSent("late")
             if result != GENUINE:
                 return ResultRefused("forged_result", "The bank did not issue this.")
             payment = self._named(instruction)
@@ -189,8 +197,9 @@ class RacingBank:
 
     def read_charge(self, gateway_charge_id: str, deadline: Deadline) -> ChargeOutcome:
         """See ``Gateway``."""
-        del deadline
         with self._call("read"):
+            if self._is_late(deadline):
+                return Unknown("late")
             payment = next(one for one in self.of(OperationKind.PAYMENT) if one.identity == gateway_charge_id)
             return ChargeState(
                 captured_minor=self.captured_minor(),
@@ -257,6 +266,10 @@ class RacingBank:
     def _call(self, name: str) -> threading.Lock:
         self.interrupt(f"before {name}")
         return self.lock
+
+    def _is_late(self, deadline: Deadline) -> bool:
+        """Return whether whoever asks was frozen for longer than its time: adapters send nothing after it."""
+        return self.clock.now_ms() > deadline.at_ms
 
     def _answered[T](self, answer: T, name: str) -> T | Unknown:
         self.interrupt(f"after {name}")

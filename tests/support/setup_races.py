@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import PayonceError
-from payonce.domain.gateway import Declined, MethodSaved, NotFound, OperationKind, Succeeded
+from payonce.domain.gateway import Declined, MethodSaved, NeverSent, NotFound, OperationKind, Succeeded, Unknown
 from payonce.domain.setup import NOTHING_SAVED, MethodStatus, SetupStatus, method_id_of
 from payonce.idempotency.keys import record_id
 from payonce.notices.kept import NoticeState
@@ -42,11 +42,15 @@ class SavingBank(RacingBank):
         kind = instruction.kind
         if kind is OperationKind.REVOCATION:
             with self._call("submit"):
+                if self._is_late(deadline):
+                    return NeverSent("late")
                 self.revoked.add(instruction.payment_method)
             return self._answered(Succeeded("mandate", instruction.payment_method), "submit")
         if kind is not OperationKind.SETUP and not instruction.payment_method.startswith("tok_"):
             return super().submit(instruction, deadline)
         with self._call("submit"):
+            if self._is_late(deadline):
+                return NeverSent("late")
             found = BankObject(f"ob_{next(self._numbers)}", instruction, State.WAITS)
             if kind is OperationKind.SETUP:
                 found.state = State.PROCESSING if instruction.payment_method == "pm_debit" else State.WAITS
@@ -64,6 +68,8 @@ class SavingBank(RacingBank):
         if instruction.kind is not OperationKind.REVOCATION:
             return super().find(instruction, deadline)
         with self._call("find"):
+            if self._is_late(deadline):
+                return Unknown("late")
             token = instruction.payment_method
             answer: LookupOutcome = Succeeded("mandate", token) if token in self.revoked else NotFound()
         return self._answered(answer, "find")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -201,6 +204,31 @@ def test_an_asset_has_its_hash_in_its_name_and_no_other_name(stage: Stage) -> No
     browser = stage.browser()
     for path in ("/static/console.css", "/static/../operators.py", "/static/%2e%2e%2foperators.py", "/static/"):
         assert browser.get(path).status == 404
+
+
+@pytest.mark.parametrize(
+    ("accepted", "coding"),
+    [
+        ("gzip, deflate, br, zstd", ["gzip"]),
+        ("br;q=1.0, GZIP;q=0.5", ["gzip"]),
+        ("gzip;q=0, identity", None),
+        ("gzip; q=0.000", None),
+        ("br", None),
+        ("", None),
+        ("x-gzip-not", None),
+    ],
+)
+def test_an_asset_is_compressed_for_who_takes_it(stage: Stage, accepted: str, coding: list[str] | None) -> None:
+    """Fails when a browser gets a file three times as large as it may be, or a client one that it can't read."""
+    browser = stage.browser()
+    [path] = re.findall(r'src="/production/console(/static/htmx[^"]+)"', browser.get("/audit").text)
+    answer = browser.get(path, {"accept-encoding": accepted})
+    assert answer.headers.get("content-encoding") == coding
+    assert answer.headers["vary"] == ["Accept-Encoding"]
+    script = gzip.decompress(answer.body) if coding else answer.body
+    assert script.startswith(b"var htmx=")
+    assert len(answer.body) < 20_000 if coding else len(answer.body) > 50_000
+    assert path.split(".")[-2] == hashlib.sha256(script).hexdigest()[:16]
 
 
 def test_cookies_of_several_headers_are_one_list(stage: Stage) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from payonce.console.assets import packed
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -88,6 +90,9 @@ def download(file: Download) -> Answer:
     )
 
 
-def kept(file: Asset) -> Answer:
-    """Return a file of the console, which caches keep for a year: another content has another name."""
-    return Answer(200, {"Content-Type": file.media_type, "Cache-Control": KEPT_FOR_GOOD}, file.body)
+def kept(file: Asset, *, packs: bool) -> Answer:
+    """Return a file of the console, which caches keep for a year: another content has another name. ``packs``: gzip."""
+    headers = {"Content-Type": file.media_type, "Cache-Control": KEPT_FOR_GOOD, "Vary": "Accept-Encoding"}
+    return (
+        Answer(200, {**headers, "Content-Encoding": "gzip"}, packed(file)) if packs else Answer(200, headers, file.body)
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
@@ -38,6 +39,13 @@ class Incoming:
     def is_fragment(self) -> bool:
         """Whether htmx asks for the part of a page that it swaps. What restores history is a whole page."""
         return self.headers.get("hx-request") == "true" and self.headers.get("hx-history-restore-request") != "true"
+
+    @property
+    def takes_gzip(self) -> bool:
+        """Whether the coding gzip is accepted by name, and not with the weight 0 (RFC 9110, 12.5.3)."""
+        codings = (coding.partition(";") for coding in self.headers.get("accept-encoding", "").lower().split(","))
+        weights = {name.strip(): weight.replace(" ", "") for name, _, weight in codings}
+        return "gzip" in weights and not re.fullmatch(r"q=0(\.0*)?", weights["gzip"])
 
     @property
     def is_boosted(self) -> bool:

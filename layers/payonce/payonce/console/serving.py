@@ -112,7 +112,7 @@ def _file(exchange: Exchange) -> Answer:
     file = assets().get(exchange.incoming.path.removeprefix(ASSETS_PATH))
     if file is None:
         raise NotFound(_NO_SUCH_PAGE)
-    return answers.kept(file)
+    return answers.kept(file, packs=exchange.incoming.takes_gzip)
 
 
 def _session_form(exchange: Exchange) -> Answer:

@@ -107,7 +107,8 @@ def proxy(answer: Answer) -> dict[str, Any]:
     headers = {name: [value] for name, value in {**PROTECTION, **answer.headers}.items()}
     if answer.cookies:
         headers["Set-Cookie"] = list(answer.cookies)
-    text = answer.headers.get("Content-Type", "text/").startswith("text/")
+    coded = "Content-Encoding" in answer.headers
+    text = not coded and answer.headers.get("Content-Type", "text/").startswith("text/")
     body = answer.body.decode() if text else base64.b64encode(answer.body).decode()
     return {"statusCode": answer.status, "multiValueHeaders": headers, "body": body, "isBase64Encoded": not text}
 
