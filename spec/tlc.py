@@ -69,7 +69,10 @@ def check(model: Model, *, changed: Mapping[str, str] | None = None, workers: in
         for module, text in texts.items():
             (folder / module).write_text(text, "utf-8")
         (folder / "model.cfg").write_text(model.configuration(), "utf-8")
-        command = [java(), HEAP, *(LONG if long else SHORT), "-cp", str(jar()), "tlc2.TLC", "-deadlock", "-nowarning"]
+        # It unpacks its own modules into the folder for temporary files, where runs at the same time would share them.
+        own = f"-Djava.io.tmpdir={folder}"
+        jvm = [java(), HEAP, own, *(LONG if long else SHORT), "-cp", str(jar())]
+        command = [*jvm, "tlc2.TLC", "-deadlock", "-nowarning"]
         command += ["-workers", str(workers), "-metadir", str(folder / "states"), "-config", "model.cfg"]
         began = time.monotonic()
         done = subprocess.run(  # noqa: S603

@@ -9,6 +9,8 @@ from typing import Any
 class Receiver(ThreadingHTTPServer):
     """Answers webhooks: with the next of ``script``, then with 204. ``answered`` counts."""
 
+    request_queue_size = 512  # a burst of deliveries is no failure of the receiver's
+
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Receiving)
         self.script: list[int] = []

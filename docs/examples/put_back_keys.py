@@ -72,4 +72,4 @@ def put_back(live_table: str, past_table: str, audit_table: str) -> Counter[str]
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"{dict(put_back(*sys.argv[1:4]))}\n")
+    sys.stdout.write(f"{dict(sorted(put_back(*sys.argv[1:4]).items()))}\n")
