@@ -101,11 +101,11 @@ def test_an_act_that_can_not_be_audited_is_not_said_to_be_done(stage: Stage, mon
 
     monkeypatch.setattr(stage.application.database, "write", refuse)
     answer = browser.post(RELEASE, {"csrf": token})
-    assert answer.status == 503
+    assert answer.status == 504
     assert cookies.SAID not in browser.cookies
     # The store's own sentence is for a program: it names AWS's code, and a key to repeat.
     assert "busy" not in answer.text
-    assert "did not answer" in answer.text
+    assert "could not be written" in answer.text
 
 
 def test_a_fragment_is_the_main_element_alone_and_a_followed_link_brings_the_navigation(stage: Stage) -> None:

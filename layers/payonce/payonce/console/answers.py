@@ -67,9 +67,9 @@ def see(location: str, cookies: tuple[str, ...] = ()) -> Answer:
     return Answer(303, {"Location": location, "Cache-Control": NOT_KEPT}, b"", cookies)
 
 
-def leave(location: str) -> Answer:
+def leave(location: str, cookies: tuple[str, ...] = ()) -> Answer:
     """Return the answer that makes htmx load another page as a whole: the session of a page that stood open is over."""
-    return Answer(401, {"HX-Redirect": location, "Cache-Control": NOT_KEPT, "Content-Type": HTML})
+    return Answer(401, {"HX-Redirect": location, "Cache-Control": NOT_KEPT, "Content-Type": HTML}, b"", cookies)
 
 
 def again(location: str) -> Answer:

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from payonce.console.page import MerchantNotChosen, Rendered
+from payonce.console.rendering import MERCHANT_PARAMETER
 from payonce.domain.errors import StoreUnavailable
 from payonce.domain.problems import INTERNAL, problem_of
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from payonce.domain.errors import PayonceError
 
 TEMPLATE = "error.html"
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 _TITLES: Mapping[int, str] = MappingProxyType(
     {
         401: "You are not signed in",
@@ -42,10 +44,14 @@ _ADVICE: Mapping[int, str] = MappingProxyType(
 )
 
 
-def error_page(error: PayonceError, request_id: str) -> Rendered:
-    """Return the page of an error of the tree, with the status of its problem type."""
+def error_page(error: PayonceError, request_id: str, query: Mapping[str, str] = _NOTHING) -> Rendered:
+    """Return the page of an error of the tree, with the status of its problem type.
+
+    ``query`` is what was asked for: where a merchant has to be chosen first, it is asked for again with the merchant.
+    """
     if isinstance(error, MerchantNotChosen):
-        return Rendered("merchant.html", {"detail": error.detail})
+        asked = {name: text for name, text in query.items() if text and name != MERCHANT_PARAMETER}
+        return Rendered("merchant.html", {"detail": error.detail, "asked": asked})
     problem = problem_of(error)
     if isinstance(error, StoreUnavailable):
         # Its own sentence is for a program: it names AWS's code, and the same key.

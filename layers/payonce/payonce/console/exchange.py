@@ -93,6 +93,10 @@ class Exchange:
         return form
 
     def ended(self) -> Answer:
-        """Return the answer to a form whose session has ended."""
+        """Return the answer to a form whose session has ended.
+
+        A form that htmx sent leaves its page as a whole: its header has the name and the tokens of who was there.
+        """
         said = cookies.said_cookie("Your session has ended, and nothing was done. Sign in, and do it again.")
-        return answers.see(self.around.url(SIGN_IN), (said,))
+        away = answers.leave if self.incoming.is_fragment else answers.see
+        return away(self.around.url(SIGN_IN), (said,))

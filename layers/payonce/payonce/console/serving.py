@@ -6,6 +6,7 @@ A GET costs one round trip for the session and those of its view. What goes wron
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from payonce.console import answers, cookies
@@ -16,12 +17,19 @@ from payonce.console.guard import merchant_for, require_role
 from payonce.console.page import ActionRequest, Download, PageRequest
 from payonce.console.rendering import KEY_FIELD, MERCHANT_PARAMETER
 from payonce.console.signing_in import SESSION_FORMS, sign_in_page, signed_in_first
-from payonce.domain.errors import BodyMalformed, NotFound, PayonceError, StoreRequestInvalid
+from payonce.domain.errors import (
+    BodyMalformed,
+    NotFound,
+    OutcomeUnknown,
+    PayonceError,
+    StoreRequestInvalid,
+    StoreUnavailable,
+)
 from payonce.domain.problems import problem_of
 from payonce.observability import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from payonce.console.answers import Answer
     from payonce.console.page import Action, Page
@@ -63,7 +71,7 @@ class Console:
             get_logger().exception("invalid request", extra=about)
         except PayonceError as error:
             get_logger().info("refused", extra={**about, "error": type(error).__name__})
-            return exchange.page(error_page(error, incoming.request_id))
+            return exchange.page(error_page(error, incoming.request_id, incoming.query))
         except Exception:
             get_logger().exception("unforeseen error", extra=about)
         return exchange.page(unforeseen_page(incoming.request_id))
@@ -100,12 +108,27 @@ class Console:
         try:
             done = action.act(self._parts.application, request)
         except Exception as error:
-            exchange.note(action.path, _told(error), refused=True)
+            with _logged(action.path):  # what the act raised is what the page has to say
+                exchange.note(action.path, _told(error), refused=True)
             raise
-        exchange.note(action.path, done.said or "done", refused=False)
-        self._parts.sessions.use(session)
+        try:
+            exchange.note(action.path, done.said or "done", refused=False)
+        except StoreUnavailable:
+            # The store says that nothing was done, and means the entry: the act came before it.
+            raise OutcomeUnknown("It was begun, and its entry in the audit trail could not be written.") from None
+        with _logged(action.path):
+            self._parts.sessions.use(session)
         said = (cookies.said_cookie(done.said),) if done.said else ()
         return answers.see(exchange.around.url(done.location), said)
+
+
+@contextmanager
+def _logged(operation: str) -> Iterator[None]:
+    """Log what the store refuses, and go on: what was done before it is done."""
+    try:
+        yield
+    except PayonceError:
+        get_logger().exception("not written after an act", extra={"operation": operation})
 
 
 def _file(exchange: Exchange) -> Answer:

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from payonce.console import answers, cookies, csrf
 from payonce.console.audit import NOBODY
@@ -120,7 +120,24 @@ def set_theme(exchange: Exchange) -> Answer:
     if theme not in THEMES:
         raise BodyMalformed("The themes are light, dark, and that of the device.")
     kept = cookies.set_cookie(cookies.THEME, theme, max_age_seconds=cookies.THEME_SECONDS)
-    return answers.see(exchange.around.url(_next_of(form.fields.get(NEXT, "")) or "/"), (kept,))
+    shown = _shown_by_browser(exchange) or form.fields.get(NEXT, "")
+    return answers.see(exchange.around.url(_next_of(shown) or "/"), (kept,))
+
+
+def _shown_by_browser(exchange: Exchange) -> str:
+    """Return the path and query of the console's page that the form was sent from, or "" if the browser says none.
+
+    The header with the form stays while pages are swapped below it, so that the form itself can't know.
+    """
+    headers = exchange.incoming.headers
+    try:
+        sent_from = urlsplit(headers.get("referer", ""))
+    except ValueError:
+        return ""
+    base = exchange.incoming.base
+    if sent_from.netloc.lower() != headers.get("host", "").lower() or not f"{sent_from.path}/".startswith(f"{base}/"):
+        return ""
+    return (sent_from.path.removeprefix(base) or "/") + (f"?{sent_from.query}" if sent_from.query else "")
 
 
 def _next_of(text: str) -> str:

@@ -85,8 +85,12 @@ def add_move(database: Database, move: CaseMoved, *, now_ms: int) -> bool:
 
 
 def open_by_day(database: Database, scope: str) -> dict[int, int]:
-    """Return the numbers of open breaks of a scope by the day (since 1970) on which they were opened."""
+    """Return the numbers of open breaks of a scope by the day (since 1970) on which they were opened.
+
+    A day can be below zero on a stack that had breaks before its overview: of these only the end was counted. It is
+    left out, so that it hides no break of another day.
+    """
     items = every_item(
         lambda start: database.query(Table.OVERVIEW, partition=("pk", PREFIX + scope), limit=PAGE_ITEMS, start=start)
     )
-    return {int(item["sk"]): item[OPEN] for item in items if item.get(OPEN)}
+    return {int(item["sk"]): item[OPEN] for item in items if item.get(OPEN, 0) > 0}
