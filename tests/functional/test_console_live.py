@@ -42,7 +42,7 @@ def drained(browser: Browser) -> tuple[int, int]:
     statuses = []
     for act in ("drains", "releases"):
         page = browser.get("/gateways")
-        fields: dict[str, Any] = {name: page.hidden(name) for name in ("csrf", "key")}
+        fields: dict[str, Any] = {name: page.hidden(name) for name in ("csrf", "key", "seen")}
         fields |= {"gateway": "birch", "percent": "10", "minutes": "5", "reason": "a test"}
         statuses.append(browser.post(f"/gateways/overrides/{act}", fields).status)
     return statuses[0], statuses[1]

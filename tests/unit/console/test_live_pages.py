@@ -182,7 +182,7 @@ def test_reasons_and_names_are_text(live: Application) -> None:
 
 def drain_fields(browser: Browser, **more: str) -> dict[str, str]:
     page = browser.get("/gateways")
-    hidden = {name: page.hidden(name) for name in ("csrf", "key")}
+    hidden = {name: page.hidden(name) for name in ("csrf", "key", "seen")}
     return {**hidden, "gateway": "alder", "percent": "0", "minutes": "30", "reason": "alder maintains", **more}
 
 
@@ -216,6 +216,23 @@ def test_a_form_sent_twice_acts_once(live: Application) -> None:
     assert len(list(desk.history())) == 2
 
 
+def test_a_page_that_stood_open_changes_no_override_that_it_does_not_show(live: Application) -> None:
+    """Fails when a form releases, or lengthens, what somebody else has set since its page was loaded."""
+    browser = signed_in(live, Role.OPERATOR)
+    stale = [drain_fields(browser, gateway="birch") for _ in range(2)]
+    desk = OverrideDesk(live.database, live.clock, dict.fromkeys(GATEWAYS, 1.0))
+    desk.set(operator="ann", reason="alder is down", shares={"alder": 0.0}, life_ms=6 * 3_600_000)
+    for fields, path in zip(stale, ("drains", "releases"), strict=True):
+        answer = browser.post(f"/gateways/overrides/{path}", fields)
+        assert answer.status == 409
+        assert "ann has changed the override meanwhile" in answer.text
+    override = in_force(live)
+    assert override is not None
+    assert (dict(override.shares), override.expires_at_ms) == ({"alder": 0.0}, NOW_MS + 6 * 3_600_000)
+    assert browser.post("/gateways/overrides/releases", drain_fields(browser)).status == 303
+    assert in_force(live) is None
+
+
 @pytest.mark.parametrize(
     ("more", "status"),
     [
@@ -227,6 +244,7 @@ def test_a_form_sent_twice_acts_once(live: Application) -> None:
         ({"percent": "101"}, 400),
         ({"percent": "-1"}, 400),
         ({"key": ""}, 400),
+        ({"seen": ""}, 400),
     ],
 )
 def test_what_is_wrong_with_a_drain_changes_nothing(live: Application, more: dict[str, str], status: int) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from payonce.console import cookies
 from payonce.console.operators import Role
 from payonce.console.page import Action
@@ -18,6 +16,8 @@ from tests.support.console import signed_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import pytest
 
     from payonce.wiring.application import Application
     from tests.unit.console.conftest import Stage

@@ -31,6 +31,7 @@ PAGE = "/gateways"
 FORM_PREFIX = "FORM#"
 FORM_KEPT_SECONDS = 2 * 86_400  # longer than a session, within which a form can be sent again
 WHOLE = re.compile(r"\d{1,6}")
+_VERSION = re.compile(r"[0-9]{1,10}")
 FOLLOW = "Payments follow within 6 s."
 
 
@@ -38,13 +39,15 @@ def drain(services: Services, request: ActionRequest) -> Done:
     """Leave a ``gateway`` a part of its weight (``percent``, 0 by default) for ``minutes``, for a ``reason``.
 
     Raises ``OverrideRefused`` (no reason or end, unknown gateway, none left, routing off), ``OverrideConflict`` if
-    another operator was faster, ``BodyMalformed`` and ``StoreUnavailable``. Nothing was changed then.
+    another operator was faster or has made a change that the form's page did not show, ``BodyMalformed`` and
+    ``StoreUnavailable``. Nothing was changed then.
     """
     gateway = request.fields.get("gateway", "")
     if gateway not in services.settings.routing.neutral:
         raise OverrideRefused(f"Routing knows no gateway {gateway}.")
     percent = _whole(request.fields.get("percent", "0"), "The part of its weight", 100)
     minutes = _whole(request.fields.get("minutes", ""), "The minutes", 100_000)
+    seen_version = _seen_version(request)
 
     def act(desk: OverrideDesk, beside: Sequence[Write]) -> Override:
         return desk.set(
@@ -52,6 +55,7 @@ def drain(services: Services, request: ActionRequest) -> Done:
             reason=request.fields.get("reason", ""),
             shares={gateway: percent / 100},
             life_ms=minutes * MINUTE_MS,
+            seen_version=seen_version,
             beside=beside,
         )
 
@@ -63,11 +67,15 @@ def drain(services: Services, request: ActionRequest) -> Done:
 
 def release(services: Services, request: ActionRequest) -> Done:
     """End the override for a ``reason``, so that configuration and decisions count again. Raises as ``drain`` does."""
+    seen_version = _seen_version(request)
     _once(
         services,
         request,
         lambda desk, beside: desk.release(
-            operator=request.operator.name, reason=request.fields.get("reason", ""), beside=beside
+            operator=request.operator.name,
+            reason=request.fields.get("reason", ""),
+            seen_version=seen_version,
+            beside=beside,
         ),
     )
     return Done(PAGE, f"The override was released ({request.fields.get('reason', '').strip()}). {FOLLOW}")
@@ -91,6 +99,13 @@ def _once(services: Services, request: ActionRequest, act: Callable[[OverrideDes
     except OverrideConflict:
         if services.database.get(Table.ROUTING, form) is None:
             raise
+
+
+def _seen_version(request: ActionRequest) -> int:
+    text = request.fields.get("seen", "")
+    if not _VERSION.fullmatch(text):
+        raise BodyMalformed("The form does not say which override its page showed. Open the page again.")
+    return int(text)
 
 
 def _whole(text: str, what: str, most: int) -> int:

@@ -87,7 +87,8 @@ def gateways(services: Services, request: PageRequest) -> Rendered:
     cells = sorted(_cells(kept))
     cell = _chosen(request.query.get("route", ""), cells, kept)
     method = cell.method if cell else ANY_METHOD
-    history = OverrideDesk(services.database, services.clock, settings.neutral).history()
+    desk = OverrideDesk(services.database, services.clock, settings.neutral)
+    overrides = [_override_row(entry) for entry in islice(desk.history(), SHOWN_OVERRIDES)]
     return Rendered(
         "gateways.html",
         {
@@ -100,7 +101,8 @@ def gateways(services: Services, request: PageRequest) -> Rendered:
             "span": span,
             "spans": SPANS,
             "plots": _plots(kept, cell, names, first, last, settings.slo_ms),
-            "overrides": [_override_row(entry) for entry in islice(history, SHOWN_OVERRIDES)],
+            "overrides": overrides,
+            "override_version": max([now.override_version, *(row.version for row in overrides)]),
             "longest_minutes": LONGEST_MINUTES,
             "usual_minutes": USUAL_MINUTES,
             "recent_minutes": RECENT_MINUTES,

@@ -28,8 +28,8 @@ class RoutingNow:
 
     ``mode`` is the one in force; ``configured`` the deployment's. ``decides``: the document decides about payments.
     ``weights`` are in force, by method (``ANY_METHOD`` for the others). ``document`` and ``override`` are ``None``
-    where there is none in force; ``problem`` says why a stored one is not read. ``sheds``: some payments are
-    refused before they are claimed.
+    where there is none in force; ``problem`` says why a stored one is not read; ``override_version`` is that of its
+    last change, 0 before the first. ``sheds``: some payments are refused before they are claimed.
     """
 
     mode: Mode
@@ -39,6 +39,7 @@ class RoutingNow:
     document_problem: str
     override: Override | None
     override_problem: str
+    override_version: int
     weights: Mapping[str, Mapping[str, float]]
     static: Mapping[str, float]
     sheds: bool
@@ -70,7 +71,8 @@ def routing_now(services: Services, now_ms: int) -> RoutingNow:
     """Return routing as payments see it now. One round trip. Raises ``StoreUnavailable``."""
     settings = services.settings.routing
     gateways = frozenset(settings.neutral) | frozenset(services.settings.gateways)
-    stored = seen(ControlStore(services.database).read(), gateways)
+    control = ControlStore(services.database).read()
+    stored = seen(control, gateways)
     document, document_problem = stored.document, stored.document_problem
     override = stored.override
     if document is not None and not document.is_fresh(now_ms):
@@ -93,6 +95,7 @@ def routing_now(services: Services, now_ms: int) -> RoutingNow:
         document_problem=document_problem,
         override=obeyed,
         override_problem=stored.override_problem,
+        override_version=control.override_version,
         weights=weights,
         static=settings.neutral,
         sheds=document is not None and decides and document.admission != EVERYTHING,

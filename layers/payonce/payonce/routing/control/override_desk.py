@@ -72,15 +72,17 @@ class OverrideDesk:
         mode: Mode | None = None,
         shares: Mapping[str, float] | None = None,
         life_ms: int = USUAL_LIFE_MS,
+        seen_version: int | None = None,
         beside: Sequence[Write] = (),
     ) -> Override:
         """Merge ``mode`` and ``shares`` into the override in force; return the result, all of it valid for ``life_ms``.
 
-        ``beside`` are further writes for the same transaction. Nothing was changed when it raises ``OverrideRefused``
-        (no operator, reason or end; an unknown gateway; no gateway left) or ``OverrideConflict`` (another operator was
-        faster).
+        ``beside`` are further writes for the same transaction. ``seen_version`` is that of the last change that the
+        operator has seen, ``None`` for whichever there is. Nothing was changed when it raises ``OverrideRefused`` (no
+        operator, reason or end; an unknown gateway; no gateway left) or ``OverrideConflict`` (another operator was
+        faster, or has made a change that was not seen).
         """
-        (control, version), now_ms = self._read(), self._clock.now_ms()
+        (control, version), now_ms = self._read(seen_version), self._clock.now_ms()
         before = self._in_force(control, now_ms)
         after = self._made(
             version,
@@ -97,12 +99,15 @@ class OverrideDesk:
         self._write(control, after, beside)
         return after
 
-    def release(self, *, operator: str, reason: str, beside: Sequence[Write] = ()) -> Override:
+    def release(
+        self, *, operator: str, reason: str, seen_version: int | None = None, beside: Sequence[Write] = ()
+    ) -> Override:
         """End the override, so that configuration and document decide again. Return the release.
 
-        Raises ``OverrideRefused`` without an operator, a reason or an override to end, and ``OverrideConflict``.
+        Raises ``OverrideRefused`` without an operator, a reason or an override to end, and ``OverrideConflict``; see
+        ``set`` for ``seen_version``.
         """
-        (control, version), now_ms = self._read(), self._clock.now_ms()
+        (control, version), now_ms = self._read(seen_version), self._clock.now_ms()
         if self._is_over(control, now_ms):
             raise OverrideRefused("There is no override in force, so there is nothing to release.")
         after = self._made(version, now_ms, USUAL_LIFE_MS, operator=operator, reason=reason, mode=None, shares={})
@@ -175,13 +180,20 @@ class OverrideDesk:
                 f"to 1, and an end within 7 days: {error}."
             ) from error
 
-    def _read(self) -> tuple[Control, int]:
-        """Return the stored item and the version number of the change that follows it."""
+    def _read(self, seen_version: int | None) -> tuple[Control, int]:
+        """Return the stored item and the version number of the change that follows it.
+
+        Raises ``OverrideConflict`` if the last change is not the one that was seen.
+        """
         # The trail matters only if the control item was lost, because its version would then restart at 1. It is read
         # first: read second, it could hold an entry whose override we have not seen, and we would overwrite that one.
         newest = next(self.history(), None)
         control = ControlStore(self._database).read()
-        return control, max(control.override_version, newest.version if newest else 0) + 1
+        last = max(control.override_version, newest.version if newest else 0)
+        if seen_version not in (None, last):
+            who = newest.operator if newest else "Another operator"
+            raise OverrideConflict(f"{who} has changed the override meanwhile: nothing was changed. {LOOK_AGAIN}")
+        return control, last + 1
 
     def _refuse_without_route(self, control: Control, after: Override, now_ms: int) -> None:
         # ``overridden`` returns its argument itself when every weight would become 0: the override would do nothing.
