@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import pytest
 
 from payonce.console import cookies
 from payonce.console.operators import Role
 from payonce.console.page import Action
+from payonce.console.views.payments import filter_of
 from payonce.domain.errors import OutcomeUnknown, StoreUnavailable
 from payonce.entrypoints.console import handlers_of
 from payonce.overview.breaks import open_by_day
@@ -16,8 +21,6 @@ from tests.support.console import signed_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import pytest
 
     from payonce.wiring.application import Application
     from tests.unit.console.conftest import Stage
@@ -112,6 +115,42 @@ def test_a_theme_leads_back_to_the_same_page_with_its_filters(stage: Stage) -> N
         assert browser.post("/theme", fields, {"referer": elsewhere}).location == "/audit"
     evil = "https://console.example/production/console//evil.example/x"
     assert "evil" not in browser.post("/theme", fields, {"referer": evil}).location
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ({"from": "2027-01-15"}, {"from": "2027-01-15T00:00"}),
+        ({"until": "2027-01-15"}, {"until": "2027-01-15T23:59"}),
+        ({"until": "2027-01-15T08:30+01:00"}, {"until": "2027-01-15T07:30"}),
+        ({"from": "2027-01-15T08:30:15"}, {"from": "2027-01-15T08:30:15.000"}),
+        ({"until": "2027-01-15T08:30:15.250Z"}, {"until": "2027-01-15T08:30:15.250"}),
+    ],
+)
+def test_a_time_that_filters_is_shown_in_its_field(
+    application: Application, given: dict[str, str], shown: dict[str, str]
+) -> None:
+    """A field of the type datetime-local leaves another form empty: a filter that is in force would look as if not."""
+    merchant_id = application.merchants.create_merchant("Acme")
+    page = signed_in(application).get(f"/payments?{urlencode({'merchant': merchant_id, **given})}").text
+    for name, text in shown.items():
+        assert re.search(rf'<input id="{name}" [^>]*value="{text}"', page)
+    assert filter_of(given) == filter_of(shown)
+
+
+def test_the_oldest_break_has_a_day_and_no_time(application: Application) -> None:
+    """Its first second, written in New York's time, would be of the day before."""
+    application.database.write([Insert(Table.OVERVIEW, {"pk": "BREAKS#*", "sk": "020000", "open": 1})])
+    page = signed_in(application).get("/").text
+    assert "oldest opened on 2024-10-04 (UTC)" in page
+
+
+def test_the_doubts_of_all_merchants_lead_to_a_page_that_has_them(application: Application) -> None:
+    """The list of payments is of one merchant: the platform's reader would have to guess which one is in doubt."""
+    browser = signed_in(application)
+    assert 'id="to-doubts" href="/production/console/keys"' in browser.get("/").text
+    merchant_id = application.merchants.create_merchant("Acme")
+    assert 'id="to-doubts" href="/production/console/payments?' in browser.get(f"/?merchant={merchant_id}").text
 
 
 def test_a_day_with_more_breaks_closed_than_were_counted_hides_no_open_one(application: Application) -> None:

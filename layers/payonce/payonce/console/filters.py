@@ -59,6 +59,11 @@ def at(moment: int | str | None) -> Markup:
     return Markup('<time datetime="{}" title="{}">{}</time>').format(exact, text, text)
 
 
+def day(day_ms: int) -> str:
+    """Return the UTC day that begins at ``day_ms``: as a time it would be of the day before in zones west of UTC."""
+    return f"{datetime.fromtimestamp(day_ms / 1000, UTC):%Y-%m-%d} (UTC)"
+
+
 def copyable(text: str | None) -> Markup:
     """Return an id that a click copies, once the script runs. Until then, and without it, it is text to select."""
     if not text:
@@ -66,4 +71,4 @@ def copyable(text: str | None) -> Markup:
     return _COPYABLE.format(text)
 
 
-FILTERS: Mapping[str, Callable[..., str]] = {"money": money, "at": at, "copyable": copyable}
+FILTERS: Mapping[str, Callable[..., str]] = {"money": money, "at": at, "day": day, "copyable": copyable}

@@ -72,6 +72,17 @@ def amount_of(query: Mapping[str, str], name: str, currency: str | None) -> int 
     return int(minor)
 
 
+def field_of(moment_ms: int) -> str:
+    """Return a time as a field of the type datetime-local shows it, in UTC: another form leaves such a field empty.
+
+    ``moment_of`` reads the same time from it. The last millisecond of a minute is that minute, as an end.
+    """
+    if moment_ms % 60_000 in (0, 59_999):
+        moment_ms -= moment_ms % 60_000
+        return (_EPOCH + timedelta(milliseconds=moment_ms)).strftime("%Y-%m-%dT%H:%M")
+    return (_EPOCH + timedelta(milliseconds=moment_ms)).replace(tzinfo=None).isoformat(timespec="milliseconds")
+
+
 def moment_of(query: Mapping[str, str], name: str, *, is_end: bool = False) -> int | None:
     """Return an ISO 8601 date or time as epoch milliseconds, ``None`` for an empty one. Raises ``BodyMalformed``.
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from payonce.console.exports import MAX_PAGES, Amount, Instant, Sheet, collected
-from payonce.console.views.asked import amount_of, choice_of, currency_of, moment_of, text_of
+from payonce.console.views.asked import amount_of, choice_of, currency_of, field_of, moment_of, text_of
 from payonce.domain.errors import BodyMalformed
 from payonce.domain.gateway import PaymentMethodType
 from payonce.domain.payment import PaymentStatus
@@ -123,7 +123,7 @@ def payments_page(sources: Sources, merchant_id: str, query: Mapping[str, str]) 
     rows, next_cursor = _read(sources, merchant_id, wanted, cursor, PAGE_ROWS)
     return PaymentsPage(
         rows=tuple(rows),
-        filters={name: query[name].strip() for name in FILTERS if query.get(name, "").strip()},
+        filters=_shown(query, wanted),
         next_cursor=next_cursor,
         looked_through=MAX_PAGES_LOOKED_THROUGH * PAGE_ROWS if wanted.is_looked_for else 0,
         is_first=cursor is None,
@@ -174,6 +174,13 @@ def filter_of(query: Mapping[str, str]) -> ListedFilter:
     _check_order(wanted.min_minor, wanted.max_minor, "The least amount is larger than the largest.")
     _check_order(wanted.created_from_ms, wanted.created_until_ms, "The time range ends before it begins.")
     return wanted
+
+
+def _shown(query: Mapping[str, str], wanted: ListedFilter) -> dict[str, str]:
+    """Return the filters as they stand in the form: a time in the form that its field can show."""
+    given = {name: query[name].strip() for name in FILTERS if query.get(name, "").strip()}
+    times = {"from": wanted.created_from_ms, "until": wanted.created_until_ms}
+    return given | {name: field_of(moment_ms) for name, moment_ms in times.items() if moment_ms is not None}
 
 
 def _check_order(least: int | None, most: int | None, otherwise: str) -> None:
