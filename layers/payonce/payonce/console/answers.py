@@ -93,6 +93,6 @@ def download(file: Download) -> Answer:
 def kept(file: Asset, *, packs: bool) -> Answer:
     """Return a file of the console, which caches keep for a year: another content has another name. ``packs``: gzip."""
     headers = {"Content-Type": file.media_type, "Cache-Control": KEPT_FOR_GOOD, "Vary": "Accept-Encoding"}
-    return (
-        Answer(200, {**headers, "Content-Encoding": "gzip"}, packed(file)) if packs else Answer(200, headers, file.body)
-    )
+    if packs:
+        return Answer(200, {**headers, "Content-Encoding": "gzip"}, packed(file))
+    return Answer(200, headers, file.body)

@@ -37,8 +37,8 @@ class Asset:
 @cache
 def asset(file: str) -> Asset:
     """Return the file ``file`` of the folder, such as console.css. Raises ``FileNotFoundError`` and ``KeyError``."""
-    path, packed = FOLDER / file, FOLDER / f"{file}{PACKED}"
-    body = gzip.decompress(packed.read_bytes()) if packed.exists() else path.read_bytes()
+    path, compressed = FOLDER / file, FOLDER / f"{file}{PACKED}"
+    body = gzip.decompress(compressed.read_bytes()) if compressed.exists() else path.read_bytes()
     digest = hashlib.sha256(body).hexdigest()[:HASH_CHARACTERS]
     return Asset(f"{path.stem}.{digest}{path.suffix}", MEDIA_TYPES[path.suffix], body)
 

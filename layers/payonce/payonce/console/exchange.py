@@ -93,10 +93,14 @@ class Exchange:
         return form
 
     def ended(self) -> Answer:
-        """Return the answer to a form whose session has ended.
-
-        A form that htmx sent leaves its page as a whole: its header has the name and the tokens of who was there.
-        """
+        """Return the answer to a form whose session has ended."""
         said = cookies.said_cookie("Your session has ended, and nothing was done. Sign in, and do it again.")
-        away = answers.leave if self.incoming.is_fragment else answers.see
-        return away(self.around.url(SIGN_IN), (said,))
+        return self.away(self.around.url(SIGN_IN), (said,))
+
+    def away(self, location: str, set_cookies: tuple[str, ...] = ()) -> Answer:
+        """Return the answer that leads from a page to the sign-in at ``location``.
+
+        A page of which htmx fills a part is left as a whole: its header has the name and the tokens of who was there.
+        """
+        lead = answers.leave if self.incoming.is_fragment else answers.see
+        return lead(location, set_cookies)

@@ -43,8 +43,7 @@ def signed_in_first(exchange: Exchange) -> Answer:
     asked = incoming.path + (f"?{urlencode(incoming.query)}" if incoming.query else "")
     if _OWN_PATH.fullmatch(asked) is None or asked == "/":
         asked = ""
-    location = exchange.around.url(SIGN_IN, **{NEXT: asked})
-    return answers.leave(location) if incoming.is_fragment else answers.see(location)
+    return exchange.away(exchange.around.url(SIGN_IN, **{NEXT: asked}))
 
 
 def sign_in_page(exchange: Exchange, error: PayonceError | None = None) -> Answer:

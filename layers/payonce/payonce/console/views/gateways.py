@@ -20,7 +20,7 @@ from payonce.console.views.routing_now import ANY_METHOD, RoutingNow, routing_no
 from payonce.domain.errors import BodyMalformed
 from payonce.overview.minutes import minute_of
 from payonce.routing.control.override import parse_override
-from payonce.routing.control.override_desk import OverrideDesk
+from payonce.routing.control.override_desk import OverrideDesk, last_version
 from payonce.routing.decision.minutes import read_minutes
 from payonce.routing.signals.book import Outcome
 from payonce.routing.signals.observation import Cell
@@ -88,7 +88,7 @@ def gateways(services: Services, request: PageRequest) -> Rendered:
     cell = _chosen(request.query.get("route", ""), cells, kept)
     method = cell.method if cell else ANY_METHOD
     desk = OverrideDesk(services.database, services.clock, settings.neutral)
-    overrides = [_override_row(entry) for entry in islice(desk.history(), SHOWN_OVERRIDES)]
+    overrides = list(islice(desk.history(), SHOWN_OVERRIDES))
     return Rendered(
         "gateways.html",
         {
@@ -101,8 +101,8 @@ def gateways(services: Services, request: PageRequest) -> Rendered:
             "span": span,
             "spans": SPANS,
             "plots": _plots(kept, cell, names, first, last, settings.slo_ms),
-            "overrides": overrides,
-            "override_version": max([now.override_version, *(row.version for row in overrides)]),
+            "overrides": [_override_row(entry) for entry in overrides],
+            "override_version": last_version(now.override_version, next(iter(overrides), None)),
             "longest_minutes": LONGEST_MINUTES,
             "usual_minutes": USUAL_MINUTES,
             "recent_minutes": RECENT_MINUTES,

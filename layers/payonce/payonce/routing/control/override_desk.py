@@ -55,6 +55,11 @@ class Entry:
     weights: bytes
 
 
+def last_version(stored_version: int, newest: Entry | None) -> int:
+    """Return the version of the last change: of the control item or, if that was lost, of the trail's newest entry."""
+    return max(stored_version, newest.version if newest else 0)
+
+
 class OverrideDesk:
     """Changes the override. ``weights`` are the static weights: they name the gateways that can be overridden."""
 
@@ -189,7 +194,7 @@ class OverrideDesk:
         # first: read second, it could hold an entry whose override we have not seen, and we would overwrite that one.
         newest = next(self.history(), None)
         control = ControlStore(self._database).read()
-        last = max(control.override_version, newest.version if newest else 0)
+        last = last_version(control.override_version, newest)
         if seen_version not in (None, last):
             who = newest.operator if newest else "Another operator"
             raise OverrideConflict(f"{who} has changed the override meanwhile: nothing was changed. {LOOK_AGAIN}")
