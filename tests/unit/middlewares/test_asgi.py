@@ -481,6 +481,26 @@ def test_an_application_without_a_complete_answer_is_in_doubt() -> None:
     assert slug(asked(app)) == "outcome-unknown"
 
 
+@pytest.mark.parametrize("promised", ["5", "4"])
+def test_an_answer_shorter_than_its_content_length_is_half_a_one(promised: str) -> None:
+    """Servers refuse it (RFC 9112, section 8, calls such a message incomplete): it must not become a whole answer.
+
+    Starlette ends an answer properly whose source failed half-way, where a ``BaseHTTPMiddleware`` stands between.
+    """
+
+    async def cut(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", promised.encode())]})
+        await send({"type": "http.response.body", "body": b"half"})
+
+    app = guarded(Shop(act=cut))
+    if promised == "4":
+        assert [asked(app).body, asked(app).body] == [b"half", b"half"]
+        return
+    with pytest.raises(RuntimeError, match="4 of the 5 bytes"):
+        asked(app)
+    assert slug(asked(app)) == "outcome-unknown"
+
+
 def test_more_requests_than_may_be_in_flight_are_refused_before_any_claim() -> None:
     """A flood of duplicates occupies no more threads than the contract says."""
 

@@ -137,6 +137,11 @@ def test_a_kafka_records_key_in_every_clients_shape() -> None:
             key(one)
 
 
+def test_lambda_gives_kafkas_octets_signed() -> None:
+    """As the bytes of Java: https://github.com/aws-powertools/powertools-lambda-python/issues/6862."""
+    assert consumers.header_key()({"headers": [{"idempotency-key": [111, 45, -61, -85]}]}) == "o-ë"
+
+
 def test_kafka_records_are_handled_once() -> None:
     """In the order of their partitions, with another value under a used key refused."""
     handled: list[Any] = []

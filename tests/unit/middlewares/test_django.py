@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from typing import Any
 
 import pytest
@@ -45,10 +46,14 @@ class Shop:
 
     def ask(self, made: Any = None) -> Any:
         """Return Django's response."""
-        made = made or request()
         if asyncio.iscoroutinefunction(self._view):
-            return asyncio.run(self._middleware(made))
-        return convert_exception_to_response(self._middleware)(made)
+            return self.ask_as_it_is(made)
+        return convert_exception_to_response(self._middleware)(made or request())
+
+    def ask_as_it_is(self, made: Any = None) -> Any:
+        """Return the middleware's response. Raises what it raises."""
+        asked = self._middleware(made or request())
+        return asyncio.run(asked) if asyncio.iscoroutinefunction(self._view) else asked
 
     def _synchronous(self, made: Any) -> Any:
         self.executed += 1
@@ -121,6 +126,35 @@ def test_streams_are_collected_and_files_closed() -> None:
         assert (again.content, shop.executed) == (b"ab", 1)
         first.close()
     assert closed == ["file"]
+
+
+def test_an_answer_shorter_than_its_content_length_is_half_a_one() -> None:
+    """A file that was cut while it was sent: servers end the connection, and it must not become a whole answer.
+
+    What the view has opened is closed, as Django closes it with a response.
+    """
+
+    async def pieces() -> Any:
+        yield b"half"
+
+    def view(_: Any) -> Any:
+        response = FileResponse(file)
+        response["Content-Length"] = "5"  # what the file was when it was opened
+        return response
+
+    async def asynchronous(_: Any) -> Any:
+        response = StreamingHttpResponse(pieces(), headers={"Content-Length": "5"})
+        response._resource_closers.append(file.close)
+        return response
+
+    for either in (view, asynchronous):
+        file = io.BytesIO(b"half")
+        shop = Shop(either)
+        with pytest.raises(RuntimeError, match="4 of the 5 bytes"):
+            shop.ask_as_it_is()
+        again = shop.ask()
+        assert (again.status_code, slug(answer_of(again)), shop.executed) == (409, "outcome-unknown", 1)
+        assert file.closed
 
 
 def test_an_exception_of_the_view_is_djangos_500_and_a_doubt() -> None:

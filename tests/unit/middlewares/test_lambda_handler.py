@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -101,6 +102,16 @@ def test_format_2_makes_an_answer_of_anything() -> None:
         made = Shop(returned).ask(second())
         assert (made["statusCode"], body_of(made)) == (200, body)
         assert made["headers"]["Content-Type"] == "application/json"
+
+
+def test_numbers_of_dynamodb_are_json_as_lambdas_runtime_writes_them() -> None:
+    """An item of boto3's holds ``Decimal``, which the runtime takes: ``awslambdaric/lambda_runtime_marshaller.py`` of
+    https://github.com/aws/aws-lambda-python-runtime-interface-client. Other types are refused there as here.
+    """
+    shop = Shop({"price": Decimal("1.50"), "weight": [Decimal("1E+2"), Decimal("NaN")]})
+    assert body_of(shop.ask(second())) == body_of(shop.ask(second())) == b'{"price": 1.5, "weight": [100, NaN]}'
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        Shop({"at": object()}).ask(second())
 
 
 def test_format_1_without_a_status_is_a_doubt() -> None:

@@ -134,6 +134,24 @@ def test_a_failure_in_the_body_is_a_doubt() -> None:
     assert (again.status, slug(again), shop.executed, shop.closed) == (409, "outcome-unknown", 1, 1)
 
 
+def test_an_answer_shorter_than_its_content_length_is_half_a_one() -> None:
+    """Servers end the connection (RFC 9112, section 8): it must not become a whole answer. A 304 has no body."""
+
+    def cut(status: str) -> Any:
+        def answer(_: Any, start: Any) -> list[bytes]:
+            start(status, [("Content-Length", "5")])
+            return [b"half"] if status.startswith("200") else []
+
+        return answer
+
+    shop = Shop(cut("200 OK"))
+    app = guarded(shop)
+    with pytest.raises(RuntimeError, match="4 of the 5 bytes"):
+        asked(app)
+    assert (slug(asked(app)), shop.executed, shop.closed) == ("outcome-unknown", 1, 1)
+    assert asked(guarded(Shop(cut("304 Not Modified")))).status == 304
+
+
 def test_an_error_after_the_first_piece_is_raised() -> None:
     """With ``exc_info``, a server that has sent the head raises; nothing half-changed is stored."""
 

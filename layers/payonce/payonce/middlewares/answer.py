@@ -45,6 +45,17 @@ class Collected:
         return bytes(self._pieces) if self.length <= self._limit_bytes else None
 
 
+def check_complete(status: int, lines: Lines, length: int) -> None:
+    """Raise ``RuntimeError`` for a body of ``length`` bytes that is shorter than its own Content-Length.
+
+    Servers end the connection there, so that the client sees that it has half an answer (RFC 9112, section 8). The
+    length is made anew here, and would make a whole answer of it.
+    """
+    declared = next((value for name, value in lines if name.lower() == "content-length"), "")
+    if declared.isdecimal() and length < int(declared) and status not in {204, 304}:
+        raise RuntimeError(f"The application's answer ended after {length} of the {declared} bytes that it declared.")
+
+
 class AppAnswered(Exception):
     """Carries an answer that does not conclude the key: the caller gets it, and nobody after."""
 

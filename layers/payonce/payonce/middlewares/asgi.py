@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import PayonceError
 from payonce.idempotency.coroutines import execute_async
-from payonce.middlewares.answer import Answer, Collected
+from payonce.middlewares.answer import Answer, Collected, check_complete
 from payonce.middlewares.guard import AppFailed, Guard
 from payonce.middlewares.scopes import scope_text
 from payonce.proxy.asgi_messages import send_response, target_of
@@ -172,6 +172,7 @@ class _Application:
         if not self._is_complete:
             self._task.result()
             raise RuntimeError("The application returned without a complete answer.")
+        check_complete(self._status, self._lines, self._collected.length)
         return Answer(self._status, self._lines, self._collected.body())
 
     async def rest(self) -> None:

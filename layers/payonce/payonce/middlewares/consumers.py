@@ -171,7 +171,8 @@ def _headers(record: Any) -> list[tuple[str, Any]]:
 
 
 def _octets(value: Any) -> bytes:
-    return value.encode() if isinstance(value, str) else bytes(value or b"")
+    """Return a header's value. Lambda gives octets as Java has them: from -128 to 127."""
+    return value.encode() if isinstance(value, str) else bytes(octet % 256 for octet in value or b"")
 
 
 def _member(record: Any, name: str) -> Any:

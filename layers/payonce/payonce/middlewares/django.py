@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from payonce.domain.errors import BodyMalformed, BodyTooLarge, NotExecuted, PayonceError
 from payonce.extras import needs
 from payonce.idempotency.coroutines import execute_async
-from payonce.middlewares.answer import Answer, Collected
-from payonce.middlewares.django_responses import lines_of, response_of, set_length
+from payonce.middlewares.answer import Answer, Collected, check_complete
+from payonce.middlewares.django_responses import closed_on_failure, lines_of, response_of, set_length
 from payonce.middlewares.guard import AppFailed, Guard
 from payonce.middlewares.scopes import scope_text
 from payonce.proxy.messages import ProxyRequest
@@ -90,7 +90,8 @@ class DjangoIdempotency:
         run = _View(self._guard)
 
         def answer() -> Answer:
-            return run.collected(request, self._get_response(request))
+            with closed_on_failure(self._get_response(request)) as response:
+                return run.collected(request, response)
 
         try:
             return run.response(self._guard.serve(keyed, owner, answer))
@@ -111,7 +112,8 @@ class DjangoIdempotency:
         run = _View(self._guard)
 
         async def answer() -> Answer:
-            return await run.collected_async(request, await self._get_response(request))
+            with closed_on_failure(await self._get_response(request)) as response:
+                return await run.collected_async(request, response)
 
         # In a task of its own: Django cancels the view when the client is gone, whose effect still must be recorded.
         served = asyncio.create_task(
@@ -209,8 +211,10 @@ class _View:
         return Collected(self._guard.contract.largest_answer_bytes)
 
     def _answer(self, response: HttpResponseBase, collected: Collected) -> Answer:
+        lines = lines_of(response)
+        check_complete(response.status_code, lines, collected.length)
         self._own, self._body = response, collected.body()
-        return Answer(response.status_code, lines_of(response), self._body)
+        return Answer(response.status_code, lines, self._body)
 
 
 def _raise_promise(request: HttpRequest, guard: Guard) -> None:

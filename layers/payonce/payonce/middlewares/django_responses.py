@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from payonce.extras import needs
@@ -10,6 +11,8 @@ with needs("django"):
     from django.http import HttpResponse
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from django.http.response import HttpResponseBase
 
     from payonce.proxy.messages import Lines, ProxyResponse
@@ -19,6 +22,18 @@ def lines_of(response: HttpResponseBase) -> Lines:
     """Return the header lines of a response, cookies last."""
     cookies = [("Set-Cookie", cookie.OutputString()) for cookie in response.cookies.values()]
     return (*((str(name), str(value)) for name, value in response.items()), *cookies)
+
+
+@contextmanager
+def closed_on_failure(response: HttpResponseBase) -> Iterator[HttpResponseBase]:
+    """Close what the view has opened for a response that is not sent, such as a file that could not be read."""
+    try:
+        yield response
+    except BaseException:
+        for close in response._resource_closers:
+            with suppress(Exception):  # as Django does, and the failure is what the caller has to hear of
+                close()
+        raise
 
 
 class _KeptCookie:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import functools
 import json
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -113,7 +114,7 @@ def _answer(returned: Any, *, is_second: bool, limit_bytes: int) -> Answer:
     if not (isinstance(returned, dict) and "statusCode" in returned):
         if not is_second:
             raise TypeError("The handler returned no dict with a statusCode, which payload format 1.0 requires.")
-        body = (returned if isinstance(returned, str) else json.dumps(returned)).encode()
+        body = (returned if isinstance(returned, str) else json.dumps(returned, default=_number)).encode()
         return Answer(200, (("Content-Type", "application/json"),), body if len(body) <= limit_bytes else None)
     many = returned.get("multiValueHeaders") or {}
     lines = [(str(name), _text(value)) for name, values in many.items() for value in values]
@@ -125,6 +126,13 @@ def _answer(returned: Any, *, is_second: bool, limit_bytes: int) -> Answer:
         raise TypeError(f"The handler's body is a {type(text).__name__}, and must be a str.")
     body = base64.b64decode(text or "") if returned.get("isBase64Encoded") else (text or "").encode()
     return Answer(int(returned["statusCode"]), tuple(lines), body if len(body) <= limit_bytes else None)
+
+
+def _number(value: Any) -> int | float:
+    """Return a number of boto3's as one of JSON: Lambda's runtime takes ``Decimal``, and refuses other types."""
+    if not isinstance(value, Decimal):
+        raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+    return int(value) if value.is_finite() and value == value.to_integral_value() else float(value)
 
 
 def _text(value: Any) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from payonce.domain.errors import BodyMalformed, PayonceError
-from payonce.middlewares.answer import Answer, Collected
+from payonce.middlewares.answer import Answer, Collected, check_complete
 from payonce.middlewares.guard import AppFailed, Guard
 from payonce.middlewares.scopes import scope_text
 from payonce.proxy.messages import ProxyRequest
@@ -119,7 +119,9 @@ class _Application:
             self._collected.add(piece)
         if not self._status:
             raise RuntimeError("The application returned without calling start_response.")
-        return Answer(int(self._status.split(" ", 1)[0]), self._lines, self._collected.body())
+        status = int(self._status.split(" ", 1)[0])
+        check_complete(status, self._lines, self._collected.length)
+        return Answer(status, self._lines, self._collected.body())
 
     def close(self) -> None:
         """Close what the application returned (PEP 3333), which runs what it does after the answer."""
