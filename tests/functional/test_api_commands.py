@@ -137,6 +137,9 @@ def test_nothing_listens_and_no_key_is_named(stack: LoopbackStack) -> None:
     for words in (("pay", "10.50", "EUR"), ("refund", "pay_1", "--amount", "10.50")):
         in_euros = run(stack, *words)
         assert (in_euros.returncode, "write 1050 for 10.50 EUR" in in_euros.stderr) == (2, True), in_euros
+    for proxy in ("socks5://127.0.0.1:9", "foo://bar", "http://[::"):  # the first needs a package that httpx may lack
+        behind = run(stack, "pay", "1", "EUR", "--api", "http://127.0.0.1:9", ALL_PROXY=proxy, **away)
+        assert (behind.returncode, "unset the variable" in behind.stderr) == (2, True), behind.stderr
     forgotten = run(stack, "pay", "1", "EUR", PAYONCE_API_KEY="po_of_another_stack")
     assert (forgotten.returncode, "next: set PAYONCE_API_KEY" in forgotten.stderr) == (2, True), forgotten
     without = run(stack, "pay", "1", "EUR", "--api", stack.api_url, **nowhere)
@@ -271,6 +274,9 @@ def test_a_listener_needs_a_secret_and_a_port(stack: LoopbackStack) -> None:
     assert (taken.returncode, "Name another with --port" in taken.stderr) == (2, True)
     nowhere = run(stack, "webhooks", "listen", "--forward-to", "http://:x/", PAYONCE_WEBHOOK_SECRET=SECRET)
     assert (nowhere.returncode, "Write 3000" in nowhere.stderr) == (2, True)
+    for port in ("65536", "-1"):
+        none = run(stack, "webhooks", "listen", "--port", port, PAYONCE_WEBHOOK_SECRET=SECRET)
+        assert (none.returncode, "a port is from 0 to 65535" in none.stderr) == (2, True), none.stderr
 
 
 def test_a_body_that_is_too_large_is_refused_unread(stack: LoopbackStack) -> None:
@@ -295,6 +301,14 @@ def test_one_webhook_is_verified_from_a_file(stack: LoopbackStack, tmp_path: Pat
     away = {"PAYONCE_STACK": "nowhere", "AWS_REGION": "eu-central-1"}
     good = run(stack, "webhooks", "verify", str(body), "--secret-file", str(secret), *words, "--json", **away)
     assert (good.returncode, json.loads(good.stdout)["event"]["type"]) == (0, "payment.captured")
+    piped = subprocess.run(
+        [*COMMAND, "webhooks", "verify", "-", "--secret-file", str(secret), *words],
+        env=environment_of(stack),
+        input=BODY,
+        capture_output=True,
+        timeout=120,
+    )
+    assert piped.returncode == 0, piped.stderr
     body.write_bytes(BODY.replace(b"pay_1", b"pay_2"))
     forged = run(stack, "webhooks", "verify", str(body), "--secret-file", str(secret), *words, "--json")
     assert (forged.returncode, json.loads(forged.stdout)["reason"]) == (1, "SignatureMismatch")

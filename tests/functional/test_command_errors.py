@@ -81,6 +81,13 @@ def test_a_dead_endpoint(run: Any) -> None:
     assert (code, error["problem"]) == (3, "dead_endpoint")
 
 
+def test_an_endpoint_that_is_no_url(run: Any) -> None:
+    """Fails when a variable without its scheme is a traceback of the SDK's."""
+    for words in (CREATE, ("routing", "show", "--stack", "shop")):
+        code, error = run(*words, **HERE | {"AWS_ENDPOINT_URL": "localhost"})
+        assert (code, error["problem"], "AWS_ENDPOINT_URL" in error["next"]) == (2, "misconfigured", True)
+
+
 @pytest.mark.parametrize(
     ("code", "message", "problem", "cure"),
     [

@@ -32,6 +32,7 @@ EXTRA_OF_COMMAND: Final = {
     "sidecar": "sidecar",
 }
 _RETRY: Final = re.compile(r"\s*(?:Retry|Repeat it) with the same key[^.]*\.")
+_NO_ENDPOINT: Final = re.compile(r"Invalid endpoint: |not an address of a service: ")
 # https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html, and of single services
 UNKNOWN_CREDENTIALS: Final = frozenset(
     {
@@ -69,7 +70,7 @@ class Advice:
 def advice_of(error: BaseException, command: str = "") -> Advice | None:
     """Return what to say about ``error``, or ``None`` for what payonce never raises on purpose."""
     for cause in _chain(error):
-        found = _of_package(cause, command) or _of_aws(cause)
+        found = _of_package(cause, command) or _of_endpoint(cause) or _of_aws(cause)
         if found is not None:
             return found
     if isinstance(error, OutcomeUnknown):
@@ -110,6 +111,14 @@ def _of_package(error: BaseException, command: str) -> Advice | None:
     package = error.name.partition(".")[0]
     extra = EXTRA_OF_COMMAND.get(command) or EXTRA_OF_PACKAGE.get(package, "all")
     return Advice("extra_missing", f"The package {package} is not installed.", f"pip install 'payonce[{extra}]'")
+
+
+def _of_endpoint(error: BaseException) -> Advice | None:
+    """Return what to say about an endpoint that is no URL: the SDK and our connections raise ``ValueError`` for it."""
+    if not isinstance(error, ValueError) or not _NO_ENDPOINT.match(str(error)):
+        return None
+    cure = "Set AWS_ENDPOINT_URL to a URL such as http://127.0.0.1:4566, or unset it if you mean AWS."
+    return Advice("misconfigured", f"{_one_line(error)}.", cure, Exit.REFUSED)
 
 
 def _of_aws(error: BaseException) -> Advice | None:

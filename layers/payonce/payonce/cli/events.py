@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from payonce.cli.http_api import add_api_option, api_of, client_of, needs_stack
-from payonce.cli.output import Exit, wants_json
+from payonce.cli.output import Exit, json_text, wants_json
 from payonce.cli.support import shown
 from payonce.domain.durations import SECOND_MS
 from payonce.domain.errors import BodyMalformed, Forbidden, UpstreamUnavailable
@@ -117,14 +116,15 @@ class _Tail:
                 raise Forbidden("The API key is refused: it needs the scope events:read.") from refused
             raise BodyMalformed(refused.reason) from refused
         except ReadFailed as failed:
-            raise UpstreamUnavailable(f"{failed.reason}. Go on later with --after {self.after or ''}.") from failed
+            later = f" Go on later with --after {self.after}." if self.after else ""
+            raise UpstreamUnavailable(f"{failed.reason}.{later}") from failed
         self.after, self.has_more = page["next_after"], page["has_more"]
         return list(page["data"])
 
 
 def _write(options: argparse.Namespace, event: Event) -> None:
     if wants_json(options):
-        sys.stdout.write(json.dumps(event, ensure_ascii=False) + "\n")
+        sys.stdout.write(json_text(event, sys.stdout) + "\n")
     else:
         data = event.get("data") or {}
         about = data.get("id") or (data.get("object") if isinstance(data.get("object"), str) else "") or ""

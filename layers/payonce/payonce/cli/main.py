@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from payonce.cli.families import BY_NAME, family_of, make_parser, spelled
-from payonce.cli.output import Exit, wants_json
+from payonce.cli.output import Exit, escape_what_it_lacks, json_text, stop_writing, wants_json
 
 if TYPE_CHECKING:
     import argparse
@@ -20,7 +19,19 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: one of ``Exit``."""
-    words = spelled(sys.argv[1:] if arguments is None else arguments)
+    escape_what_it_lacks(sys.stdout)
+    try:
+        try:
+            return _main(spelled(sys.argv[1:] if arguments is None else arguments))
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()  # here, and not when Python ends, which would complain of a closed pipe
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        stop_writing()
+        return Exit.DONE
+
+
+def _main(words: list[str]) -> int:
     chosen = family_of(words)
     try:
         parser = make_parser(chosen)
@@ -37,9 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return Exit.REFUSED
     try:
         return _run(options)
-    except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.DONE
+    except BrokenPipeError:
+        raise
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
     except Exception as error:
@@ -110,7 +120,7 @@ def _told(error: Exception, as_json: bool, command: str) -> int:
         raise error
     if as_json:
         document = {"problem": advice.problem, "detail": advice.detail, "next": advice.cure, "exit_code": advice.code}
-        sys.stderr.write(json.dumps({"error": document}, ensure_ascii=False) + "\n")
+        sys.stderr.write(json_text({"error": document}, sys.stderr) + "\n")
     else:
         sys.stderr.write(f"{advice.detail}\n" + (f"next: {advice.cure}\n" if advice.cure else ""))
     return advice.code

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum, IntEnum
+from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     import argparse
@@ -32,12 +34,38 @@ class Exit(IntEnum):
 
 
 def tell(options: argparse.Namespace, document: Any, text: str) -> None:
-    """Write ``document`` if the command was given ``--json``, else ``text``. Both end with a new line."""
-    if wants_json(options):
-        sys.stdout.write(json.dumps(as_json(document), ensure_ascii=False) + "\n")
-    elif text:
-        sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
-    sys.stdout.flush()
+    """Write ``document`` if the command was given ``--json``, else ``text``. Both end with a new line.
+
+    A reader that has gone does not end the command: its exit code and what it writes to standard error still count.
+    """
+    try:
+        if wants_json(options):
+            sys.stdout.write(json_text(document, sys.stdout) + "\n")
+        elif text:
+            sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        stop_writing()
+
+
+def stop_writing() -> None:
+    """Write nothing more to standard output, whose reader has gone."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def json_text(document: Any, stream: TextIO, *, indent: int | None = None) -> str:
+    """Return ``document`` as JSON; letters that the encoding of ``stream`` may lack as JSON escapes them."""
+    letters = (stream.encoding or "").lower().replace("-", "") == "utf8"
+    return json.dumps(as_json(document), ensure_ascii=not letters, indent=indent)
+
+
+def escape_what_it_lacks(stream: TextIO | None) -> None:
+    """Let ``stream`` write letters that its encoding lacks as escapes, as standard error does.
+
+    They would be an error after the payment was made, of which the exit code has to tell.
+    """
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
 
 
 def wants_json(options: argparse.Namespace) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from payonce.cli import reconcile_exports
+from payonce.cli.output import json_text
 from payonce.cli.reconcile_intake import NamedFile, Reading, take_in
 from payonce.cli.support import time_of
 from payonce.domain.errors import BodyMalformed, ConservationViolated
@@ -194,11 +195,10 @@ def finished(options: argparse.Namespace, settings: RunSettings, intake: Intake,
 
         contents = replace(contents, manifest_hash=add_to_chain(options.manifest, contents))
     if options.json is not None:
-        text = json.dumps(as_json(contents), indent=1, ensure_ascii=False) + "\n"
         if options.json == STANDARD_OUTPUT:
-            sys.stdout.write(text)
+            sys.stdout.write(json_text(as_json(contents), sys.stdout, indent=1) + "\n")
         else:
-            write_whole(options.json, text)
+            write_whole(options.json, json.dumps(as_json(contents), indent=1, ensure_ascii=False) + "\n")
     if options.report is not None:
         from payonce.reconciliation.report.html import as_html
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 import signal
 import sys
 import threading
@@ -16,7 +15,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from payonce.cli.http_api import api_of, client_of
-from payonce.cli.output import Exit, wants_json
+from payonce.cli.output import Exit, json_text, wants_json
 from payonce.cli.support import shown
 from payonce.domain.errors import BodyMalformed, MisconfiguredError, OutcomeUnknown, UpstreamUnavailable
 from payonce.webhooks.rejections import WebhookRejected
@@ -59,9 +58,10 @@ class Listener(ThreadingHTTPServer):
     def __init__(self, options: argparse.Namespace) -> None:
         try:
             super().__init__(("127.0.0.1", options.port), _Handler)
-        except OSError as error:
+        except (OSError, OverflowError) as error:
+            why = getattr(error, "strerror", None) or "a port is from 0 to 65535"
             raise MisconfiguredError(
-                f"Port {options.port} can't be listened on: {error.strerror}. Name another with --port; 0 takes any."
+                f"Port {options.port} can't be listened on: {why}. Name another with --port; 0 takes any."
             ) from error
         self.verifier: Verifier | None = None
         self.forward_to = forward_url(options.forward_to) if options.forward_to else None
@@ -78,7 +78,7 @@ class Listener(ThreadingHTTPServer):
     def took(self, document: Mapping[str, Any]) -> None:
         """Print one webhook in a line."""
         with self._lock:
-            sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n" if self.as_json else line_of(document))
+            sys.stdout.write(json_text(document, sys.stdout) + "\n" if self.as_json else line_of(document))
             sys.stdout.flush()
             if self.left is not None:
                 self.left -= 1

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SECRET_VARIABLE: Final = "PAYONCE_WEBHOOK_SECRET"  # noqa: S105 - a variable's name
 DEFAULT_PORT: Final = 4810
+STANDARD_INPUT: Final = (None, Path("-"))
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -104,7 +105,7 @@ def _verify(options: argparse.Namespace) -> int:
     if any(len(pair) != 2 for pair in headers):
         raise BodyMalformed("A header is 'NAME: VALUE', such as 'webhook-id: msg_1'.")
     try:
-        body = sys.stdin.buffer.read() if options.body is None else options.body.read_bytes()
+        body = sys.stdin.buffer.read() if options.body in STANDARD_INPUT else options.body.read_bytes()
     except OSError as error:
         raise BodyMalformed(f"{options.body} can't be read: {error.strerror}") from None
     try:

@@ -20,6 +20,7 @@ from payonce.client.settings import (
     Settings,
     checked_api_key,
     checked_base_url,
+    own_client,
     raw_answer,
     reason_of,
 )
@@ -70,7 +71,7 @@ class AsyncClient(AsyncCalls):
             timing=timing,
             own_http=http is None,
         )
-        self._http = http or httpx.AsyncClient()
+        self._http = http or own_client(httpx.AsyncClient)
         self._sleep = sleep
 
     def __repr__(self) -> str:

@@ -19,7 +19,7 @@ with needs("client"):
     import httpx
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from payonce.client.backoff import Backoff
     from payonce.client.call import Call
@@ -118,6 +118,19 @@ class Settings:
     def is_over(self, began: float, timeout_seconds: float) -> bool:
         """Return whether an answer drips in for longer than its attempt may take: httpx limits each read alone."""
         return self.timing.monotonic() - began > timeout_seconds
+
+
+def own_client[Http](make: Callable[[], Http]) -> Http:
+    """Return an httpx client of ours, which uses the proxies of the environment. Raises ``Misused`` if it can't."""
+    try:
+        return make()
+    except (ValueError, ImportError, httpx.InvalidURL) as error:
+        reason = str(error).rstrip(".")
+    # Outside of the handler: a package that httpx lacks is httpx's to name, and is none of payonce's extras.
+    raise errors.Misused(
+        f"httpx can't use the proxy that HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names: {reason}. Correct or unset the"
+        " variable, or pass an httpx client of your own as http=."
+    )
 
 
 class BrokenAnswer(Exception):

@@ -29,7 +29,7 @@ def write_jsonl(entries: Iterable[AuditEntry], out: TextIO, progress: Progress) 
     """Write one JSON object per line and return their number. Holds one entry in memory at a time."""
     count = 0
     for count, entry in enumerate(entries, 1):
-        out.write(json.dumps(row_of(entry), separators=(",", ":"), ensure_ascii=False) + "\n")
+        out.write(json.dumps(row_of(entry), separators=(",", ":")) + "\n")  # ASCII, which every terminal has
         progress(count, entry)
     return count
 
