@@ -94,6 +94,18 @@ def test_older_names_work_behind_options_and_are_shown_nowhere(before: tuple[str
     assert before not in LEAVES
 
 
+@pytest.mark.parametrize("path", [("status",), ("events", "tail"), ("console", "operators", "list")], ids=name_of)
+def test_an_unknown_option_is_answered_by_its_own_command(
+    path: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Fails when the help that is named is that of all commands, which does not have the command's options."""
+    with pytest.raises(SystemExit):
+        cli.main([*path, "--patience", "1"])
+    error = capsys.readouterr().err
+    assert error.startswith(f"usage: payonce {name_of(path)}")
+    assert error.endswith(f"next: payonce {name_of(path)} --help\n")
+
+
 def test_what_was_meant_is_proposed(capsys: pytest.CaptureFixture[str]) -> None:
     for words, meant in ((["rooting"], "routing"), (["breaks", "lits"], "list"), (["completion", "bsh"], "bash")):
         with pytest.raises(SystemExit):

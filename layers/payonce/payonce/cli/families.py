@@ -111,6 +111,13 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **options: Any) -> None:
         super().__init__(**{**options, "allow_abbrev": False})
 
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse the words; those that nobody knows are refused by the command that they were given to."""
+        options, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            _chosen(self, options).error(f"unrecognized arguments: {' '.join(unknown)}")
+        return options
+
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the words and leave with 2; as a JSON document if ``--json`` is among them."""
         if "invalid choice: " in message:
@@ -123,6 +130,14 @@ class Parser(argparse.ArgumentParser):
             sys.exit(REFUSED)
         self.print_usage(sys.stderr)
         self.exit(REFUSED, f"{self.prog}: {message}\nnext: {self.prog} --help\n")
+
+
+def _chosen(parser: argparse.ArgumentParser, options: argparse.Namespace) -> argparse.ArgumentParser:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            child = action.choices.get(str(getattr(options, action.dest, "")))
+            return _chosen(child, options) if child is not None else parser
+    return parser
 
 
 class _Commands(argparse._SubParsersAction):  # type: ignore[type-arg]
