@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 GOAL = 2.0
 FEWEST_BREAKS = 1_000
+FEWEST_DOUBTS, MOST_DOUBTS = 100, 1_000  # two pages of keys, and an outage's worth
 ROUNDS, WARM_ROUNDS = 15, 3
 NOISE_SECONDS = 0.005  # below this a ratio says nothing
 BUCKET, KEYS = "payonce-benchmark", '[{"name":"sandbox_bank","kind":"sandbox_bank","url":"http://127.0.0.1:9"}]'
@@ -61,10 +62,14 @@ def beside(url: str, payments: int, breaks: int) -> Beside:
     client = dynamodb_client(url)
     names = create_tables(client, f"of-{payments}-")
     began = time.perf_counter()
-    month = Month(SystemClock().now_ms(), payments, breaks).write()
+    doubts = min(max(payments // 100, FEWEST_DOUBTS), MOST_DOUBTS)
+    month = Month(SystemClock().now_ms(), payments, breaks, doubts).write()
     written = time.perf_counter() - began
     items = copy(month.database, client, names)
-    print(f"{payments} payments and {breaks} breaks: written in {written:.0f} s, {items} items copied", flush=True)
+    print(
+        f"{payments} payments, {breaks} breaks, {doubts} in doubt: written in {written:.0f} s, {items} items copied",
+        flush=True,
+    )
     application = DeliveryApplication(
         load_settings(
             {

@@ -46,7 +46,7 @@ MONTH_MS = 30 * DAY_MS
 RETENTION_SECONDS = 400 * 86_400
 REQUEST_MS = 25_000
 GATEWAYS = ("sandbox_bank", "honouring_bank")
-REFUNDED, DECLINED, IN_DOUBT = 20, 15, 500  # one in so many
+REFUNDED, DECLINED = 20, 15  # one in so many
 CLASSES = (
     BreakClass.DUPLICATE_CAPTURE, BreakClass.AMOUNT_MISMATCH, BreakClass.MISSING_IN_GATEWAY,
     BreakClass.MISSING_IN_LEDGER, BreakClass.STATUS_MISMATCH,
@@ -68,6 +68,7 @@ class Month:
     now_ms: int
     payments: int
     breaks: int
+    doubts: int
     seed: int = 7
     payment_ids: list[str] = field(default_factory=list)
     break_ids: list[str] = field(default_factory=list)
@@ -102,7 +103,8 @@ class Month:
 
     def _pay(self, number: int) -> None:
         gateway = self._gateways[GATEWAYS[number % len(GATEWAYS)]]
-        if number % IN_DOUBT == IN_DOUBT - 1:
+        is_in_doubt = number % (self.payments // self.doubts) == 0
+        if is_in_doubt:
             gateway.script.append("lost")
             gateway.lookup_fails = True
         elif number % DECLINED == DECLINED - 1:
@@ -123,11 +125,7 @@ class Month:
         gateway.lookup_fails = False
         for each in (gateway.submissions, gateway.inquiries):
             each.clear()
-        if (
-            number % REFUNDED == REFUNDED - 1
-            and number % DECLINED != DECLINED - 1
-            and number % IN_DOUBT != IN_DOUBT - 1
-        ):
+        if number % REFUNDED == REFUNDED - 1 and number % DECLINED != DECLINED - 1 and not is_in_doubt:
             refund = plan_follow_up(
                 OperationKind.REFUND, merchant_id=self.merchant_id, payment_id=plan.payment_id, amount_minor=50,
                 services=self._services,

@@ -10,14 +10,12 @@ import os
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
+from payonce.cli.output import Exit
 from tests.support.aws import REPOSITORY
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 COMMAND = (sys.executable, "-m", "payonce.cli")
 KEY = b"0" * 32
@@ -88,3 +86,21 @@ def test_a_reader_that_has_seen_enough(words: tuple[str, ...]) -> None:
     """Fails when a pipe that is closed, as `| true` closes it, is a traceback."""
     done = unread(*words)
     assert (done.returncode, done.stderr) == (run(*words).returncode, b"")
+
+
+@pytest.mark.parametrize("words", [("--version",), ("routing", "--help"), ("doctor",), ("doctor", "--json")])
+def test_a_full_disk_is_named(words: tuple[str, ...]) -> None:
+    """Fails when what could not be written is a traceback, or is called done: its reader knows nothing of it."""
+    with Path("/dev/full").open("w") as full:
+        done = run(*words, stdout=full.fileno())
+    assert done.returncode == Exit.UNKNOWN, done.stderr.decode()
+    assert b"Standard output can't be written: No space left on device." in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_without_standard_output_a_command_does_its_work() -> None:
+    """Fails when a service manager that closes standard output gets a traceback."""
+    shell = ["sh", "-c", f"exec {sys.executable} -m payonce.cli --version >&-"]
+    variables = {"PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY / "layers" / "payonce")}
+    done = subprocess.run(shell, env=variables, capture_output=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -35,6 +35,16 @@ def test_the_commands_of_the_product_are_there() -> None:
         assert tuple(words.split()) in LEAVES
 
 
+@pytest.mark.parametrize("family", sorted({path[0] for path in LEAVES if len(path) > 1}))
+def test_a_family_without_its_command_is_told_by_the_word_of_the_help(
+    family: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Fails when the message holds a name of the code's own, such as ``ledger_command``."""
+    with pytest.raises(SystemExit):
+        cli.main([family])
+    assert "the following arguments are required: COMMAND\n" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("path", LEAVES, ids=name_of)
 def test_help_says_what_a_command_is_for(path: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     """Fails when a command, or an argument of it, is not explained, or its help is a traceback."""

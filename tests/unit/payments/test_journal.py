@@ -144,7 +144,7 @@ def test_the_balances_are_the_sum_of_the_entries() -> None:
     assert sum(totals.values()) == 0
 
 
-def test_a_thousand_payments_a_second_of_one_merchant_meet_in_less_than_one_of_a_hundred() -> None:
+def test_a_thousand_payments_a_second_of_one_merchant_meet_in_less_than_one_of_twenty() -> None:
     """Two transactions that change one item at once conflict, and one is tried again.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html (transaction conflicts)
@@ -160,7 +160,7 @@ def test_a_thousand_payments_a_second_of_one_merchant_meet_in_less_than_one_of_a
         partitions.append(write.key["pk"])
     in_flight = 10
     met = sum(counter in counters[max(0, at - in_flight) : at] for at, counter in enumerate(counters))
-    assert met / len(counters) < 0.01
+    assert met / len(counters) < 0.05
     # A partition takes 1,000 write units a second, and each of these takes two.
     assert max(Counter(partitions).values()) < 2 * len(partitions) / BALANCE_PARTITIONS
     assert len(set(counters)) > BALANCE_COUNTERS * (1 - math.exp(-len(counters) / BALANCE_COUNTERS)) * 0.9

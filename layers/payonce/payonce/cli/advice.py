@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from payonce.cli.output import Exit
+from payonce.cli.output import Exit, OutputLost
 from payonce.domain.errors import (
     MisconfiguredError,
     OutcomeUnknown,
@@ -76,6 +76,9 @@ def advice_of(error: BaseException, command: str = "") -> Advice | None:
     if isinstance(error, OutcomeUnknown):
         detail = _RETRY.sub("", error.detail)
         return Advice("outcome_unknown", detail, "Look at what is stored before you run it again.", Exit.UNKNOWN)
+    if isinstance(error, OutputLost):
+        cure = "Make room, look whether it was done, and run it again."
+        return Advice("output_lost", str(error), cure, Exit.UNKNOWN)
     if isinstance(error, StoreUnavailable):
         return Advice("store_unavailable", _RETRY.sub("", error.detail), "Run the command again.")
     if isinstance(error, UpstreamUnavailable):

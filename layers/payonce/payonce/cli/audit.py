@@ -32,7 +32,7 @@ PROGRESS_EVERY = 500  # entries, which is a page or two
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the parser of ``audit export``."""
     audit = commands.add_parser("audit")
-    export = audit.add_subparsers(dest="audit_command", required=True).add_parser(
+    export = audit.add_subparsers(dest="audit_command", required=True, metavar="COMMAND").add_parser(
         "export", help="write the transitions of a time to a file or to standard output"
     )
     export.add_argument("--from", dest="since", required=True, help="ISO 8601 date or time, included; UTC")

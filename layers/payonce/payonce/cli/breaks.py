@@ -38,7 +38,7 @@ DEFAULT_LIMIT = 50
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the parsers of ``breaks``."""
     breaks = commands.add_parser("breaks")
-    actions = breaks.add_subparsers(dest="breaks_command", required=True)
+    actions = breaks.add_subparsers(dest="breaks_command", required=True, metavar="COMMAND")
     listing = actions.add_parser("list", help="list breaks, most urgent first")
     listing.add_argument(
         "--status",

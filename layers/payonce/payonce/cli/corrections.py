@@ -37,7 +37,7 @@ _S = CorrectionStatus
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the parsers of ``corrections``."""
     corrections = commands.add_parser("corrections")
-    actions = corrections.add_subparsers(dest="corrections_command", required=True)
+    actions = corrections.add_subparsers(dest="corrections_command", required=True, metavar="COMMAND")
     listing = actions.add_parser("list", help="list corrections, what expires first ahead")
     listing.add_argument(
         "--status",

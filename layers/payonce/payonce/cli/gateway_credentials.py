@@ -39,7 +39,7 @@ _MEMBERS = frozenset({"api_key", "events_secrets"})
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the parsers of ``gateway-credentials``."""
     credentials = commands.add_parser("gateway-credentials")
-    actions = credentials.add_subparsers(dest="credentials_command", required=True)
+    actions = credentials.add_subparsers(dest="credentials_command", required=True, metavar="COMMAND")
     setting = actions.add_parser("set", help="put an account into use for a merchant's new payments")
     setting.add_argument("--account", required=True, help="the account's id at the gateway, such as acct_…")
     setting.add_argument("--connected", action="store_true", help="it is used by the platform's key (Stripe Connect)")

@@ -28,7 +28,7 @@ PAGE_SIZE = 100
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the parsers of ``gateway-events``."""
     events = commands.add_parser("gateway-events")
-    actions = events.add_subparsers(dest="gateway_events_command", required=True)
+    actions = events.add_subparsers(dest="gateway_events_command", required=True, metavar="COMMAND")
     listing = actions.add_parser("list", help="list those about nothing we know, or that could not be applied")
     listing.add_argument("--state", choices=sorted(LISTED), help="only these (default: both)")
     listing.add_argument("--gateway", help="only this gateway's (default: of every one that is configured)")

@@ -28,7 +28,7 @@ RELEASE_TABLES = (*SHOW_TABLES, Table.PAYMENTS, Table.OUTBOX)
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the parsers of ``idempotency-keys``."""
     key = commands.add_parser("idempotency-keys")
-    actions = key.add_subparsers(dest="key_command", required=True)
+    actions = key.add_subparsers(dest="key_command", required=True, metavar="COMMAND")
     show = actions.add_parser("show", help="show state, owner, lease, times and history, and what to do next")
     release = actions.add_parser("release", help="give an open claim back, so that its key may be used again")
     for action in (show, release):

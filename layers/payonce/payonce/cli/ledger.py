@@ -24,7 +24,7 @@ TABLES = (Table.OUTBOX,)  # an entry lies in the item of its change
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the parser of ``ledger export``."""
     ledger = commands.add_parser("ledger")
-    export = ledger.add_subparsers(dest="ledger_command", required=True).add_parser(
+    export = ledger.add_subparsers(dest="ledger_command", required=True, metavar="COMMAND").add_parser(
         "export", help="write what was booked in a time to a ledger CSV, for reconcile"
     )
     export.add_argument("--from", dest="since", required=True, help="ISO 8601 date or time, included; UTC")

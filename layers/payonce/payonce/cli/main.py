@@ -8,7 +8,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from payonce.cli.families import BY_NAME, family_of, make_parser, spelled
-from payonce.cli.output import Exit, escape_what_it_lacks, json_text, stop_writing, wants_json
+from payonce.cli.output import (
+    Exit,
+    OutputLost,
+    escape_what_it_lacks,
+    flushed,
+    json_text,
+    open_what_is_closed,
+    stop_writing,
+    wants_json,
+)
 
 if TYPE_CHECKING:
     import argparse
@@ -19,16 +28,20 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: one of ``Exit``."""
+    open_what_is_closed()
     escape_what_it_lacks(sys.stdout)
+    words = spelled(sys.argv[1:] if arguments is None else arguments)
     try:
         try:
-            return _main(spelled(sys.argv[1:] if arguments is None else arguments))
+            return _main(words)
         finally:
-            if sys.stdout is not None:
-                sys.stdout.flush()  # here, and not when Python ends, which would complain of a closed pipe
+            with flushed():
+                pass
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         stop_writing()
         return Exit.DONE
+    except OutputLost as error:
+        return _told(error, "--json" in words, "")
 
 
 def _main(words: list[str]) -> int:

@@ -6,7 +6,8 @@ import base64
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from enum import Enum, IntEnum
 from io import TextIOWrapper
@@ -33,23 +34,40 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+class OutputLost(Exception):
+    """What a command found or did could not be written: the reader knows nothing of it."""
+
+
 def tell(options: argparse.Namespace, document: Any, text: str) -> None:
     """Write ``document`` if the command was given ``--json``, else ``text``. Both end with a new line.
 
     A reader that has gone does not end the command: its exit code and what it writes to standard error still count.
     """
-    try:
+    with flushed():
         if wants_json(options):
             sys.stdout.write(json_text(document, sys.stdout) + "\n")
         elif text:
             sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+
+
+@contextmanager
+def flushed() -> Iterator[None]:
+    """Flush standard output at the end: here, and not when Python ends, whose complaint would be the last word.
+
+    A reader that has gone has seen enough. Raises ``OutputLost`` when the output can't be kept, as on a full disk.
+    """
+    try:
+        yield
         sys.stdout.flush()
-    except BrokenPipeError:
+    except BrokenPipeError:  # the reader, such as `head`
         stop_writing()
+    except OSError as error:
+        stop_writing()
+        raise OutputLost(f"Standard output can't be written: {error.strerror}.") from error
 
 
 def stop_writing() -> None:
-    """Write nothing more to standard output, whose reader has gone."""
+    """Write nothing more to standard output, which nobody reads."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -59,7 +77,13 @@ def json_text(document: Any, stream: TextIO, *, indent: int | None = None) -> st
     return json.dumps(as_json(document), ensure_ascii=not letters, indent=indent)
 
 
-def escape_what_it_lacks(stream: TextIO | None) -> None:
+def open_what_is_closed() -> None:
+    """Give a command that was started without standard output or standard error one that keeps nothing."""
+    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - as long as the command
+    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - as long as the command
+
+
+def escape_what_it_lacks(stream: TextIO) -> None:
     """Let ``stream`` write letters that its encoding lacks as escapes, as standard error does.
 
     They would be an error after the payment was made, of which the exit code has to tell.

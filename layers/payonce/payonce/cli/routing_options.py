@@ -21,7 +21,7 @@ DEFAULT_LAST = 20
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the parsers of ``routing``."""
     routing = commands.add_parser("routing")
-    actions = routing.add_subparsers(dest="routing_command", required=True)
+    actions = routing.add_subparsers(dest="routing_command", required=True, metavar="COMMAND")
     show = actions.add_parser("show", help="what is in force now, and why")
     drain = actions.add_parser("drain", help="take new payments off a gateway for a while, or most of them")
     drain.add_argument("gateway", metavar="GATEWAY")
