@@ -164,7 +164,9 @@ def test_a_doubt_is_seen_and_released_with_a_reason_once(shop: Shop) -> None:
     approver = shop.browser(Role.APPROVER)
     assert approver.post("/keys/release", {**sent, "csrf": approver.csrf()}).status == 404, "somebody else's release"
     after = browser.get(f"/payments/{payment_id}").text
-    assert "The key was released" in after
+    told = f"The key of claim {payment_id} was released (Ticket 4711 &lt;b&gt;): it may be used again."
+    assert told in after
+    assert told in browser.get("/audit").text, "who asks why reads the list of acts"
     assert "The gateway did not execute the payment" in after
     # The trail of a claim is found by its key; that of a payment by the stream's entries, of which there are none here.
     assert "Ticket 4711 &lt;b&gt;" in browser.get(f"/keys?key={KEY}").text

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 _FENCE = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 _PLACE = re.compile(r"/(?:keys|payments/pay_[0-9A-Z]{26})", re.ASCII)
-SAID = "The key was released: it may be used again."
 
 
 def release(services: Services, request: ActionRequest) -> Done:
@@ -48,7 +47,9 @@ def release(services: Services, request: ActionRequest) -> Done:
         force=force,
     )
     place = fields.get("next", "")
-    done = Done(place if _PLACE.fullmatch(place) else "/keys", SAID)
+    # The page of acts is read by who asks why a key was given back, and which.
+    said = f"The key of claim {claim_id} was released ({order.reason.strip()}): it may be used again."
+    done = Done(place if _PLACE.fullmatch(place) else "/keys", said)
     try:
         services.release_desk.release(order)
     except NotFound:
