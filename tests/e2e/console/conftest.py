@@ -35,6 +35,8 @@ SLICE = {
     "test_a_gateway_is_drained_with_a_reason_and_released",
     "test_a_key_is_released_with_a_reason",
     "test_a_webhook_is_redelivered",
+    "test_a_payment_is_found_by_the_keyboard_alone",
+    "test_what_a_bank_file_carries_stays_text",
     "test_the_last_gateway_is_not_drained",
     "test_a_bad_file_says_which_line_is_wrong",
     "test_signing_out_leaves_nothing_behind",
