@@ -92,8 +92,8 @@ contract: setup ## one suite per port, on every adapter (memory, moto, DynamoDB 
 client-kills: setup ## the Python client killed between any two of its steps, and started again: minutes
 	PAYONCE_CLIENT_KILL_STRIDE=1 $(PYTEST) tests/contract/client/test_kills.py
 
-dropped-connections: setup ## 1,000 tries with cut connections for each middleware, on two processes and a Valkey server: prints what was cut
-	PAYONCE_DROPS=1000 $(PYTEST) tests/contract/middlewares -s --timeout=1800
+dropped-connections: setup ## 1,000 tries with cut connections at each of API, gateway, sidecar and middlewares: prints what was cut
+	PAYONCE_DROPS=1000 $(PYTEST) tests/contract/middlewares/test_dropped_connections.py tests/contract/proxy/test_dropped_connections.py tests/e2e/test_dropped_connections.py -s --timeout=1800
 
 examples-killed: setup ## the example services on FastAPI and Django, their processes killed at random under load: MINUTES=2 for each; prints what was seen
 	PAYONCE_KILL_SECONDS=$$((60 * $(or $(MINUTES),2))) $(PYTEST) tests/contract/middlewares/test_examples_killed.py -s --timeout=7200
