@@ -19,7 +19,7 @@ from benchmarks.units.ceilings import rows
 from benchmarks.units.page import markers, write
 from benchmarks.units.partitions import Model, Outcome
 from benchmarks.units.template import Template
-from benchmarks.units.traffic import Timed, capture
+from benchmarks.units.traffic import capture
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -87,7 +87,7 @@ def judged(captured: Iterable[Traffic]) -> tuple[list[tuple[str, ...]], bool]:
 
 def slowed(traffic: Traffic, share: float) -> Traffic:
     """Return the same requests at ``share`` of the rate."""
-    sent = tuple(Timed(timed.at_ms / share, timed.request) for timed in traffic.sent)
+    sent = tuple(replace(timed, at_ms=timed.at_ms / share) for timed in traffic.sent)
     return replace(traffic, rate=round(traffic.rate * share), sent=sent)
 
 

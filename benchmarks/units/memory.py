@@ -12,13 +12,13 @@ from benchmarks.units.charges import Charge, Written, refused
 from benchmarks.units.meter import identity
 from benchmarks.units.sizes import EVENTUAL_FACTOR, item_size, read_units, total_size
 from payonce.domain.errors import WriteConflict
-from payonce.ports import Insert
+from payonce.ports import Adjust, Insert
 from payonce.stores.dynamodb_requests import to_attributes
 from payonce.stores.memory import MemoryDatabase
 from tests.support.stream import stream_image
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from benchmarks.units.charges import Schema
     from benchmarks.units.meter import Meter
@@ -57,7 +57,7 @@ class MeteredMemory(MemoryDatabase):
                 new = self._image(write)
                 charges += Written(schema, old, new, transactional=in_transaction, key=key).charges()
                 self._meter.record(schema, key, old, new)
-            self._meter.keep(operation, charges, items)
+            self._meter.keep(operation, charges, items, spread=tuple(self._spread(writes)))
 
     def get(self, table: Table, key: Key) -> Item | None:
         """See ``Database``."""
@@ -79,6 +79,14 @@ class MeteredMemory(MemoryDatabase):
         charge = Charge(schema.name, index or "", options["partition"][1], read=read_units(size, factor=factor))
         self._read("Query", [charge])
         return page
+
+    def _spread(self, writes: Sequence[Write]) -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
+        """Yield the items that the adapter would rather write once its transactions have met, each after what it is."""
+        for write in writes:
+            if isinstance(write, Adjust) and write.spread_key is not None:
+                name = self._schema(write.table).name
+                pair = [(name, identity(to_attributes(key))) for key in (write.key, write.spread_key)]
+                yield pair[0], pair[1]
 
     def _one(self, table: Table, key: Key, found: Item | None) -> Charge:
         schema = self._schema(table)

@@ -32,12 +32,16 @@ _TRANSACTED = ("Put", "Update", "Delete", "ConditionCheck")
 
 @dataclass(frozen=True, slots=True)
 class Metered:
-    """One request: what it was charged, which items it wrote, and who made it (the meter's ``phase`` at that time)."""
+    """One request: what it was charged, which items it wrote, and who made it (the meter's ``phase`` at that time).
+
+    ``spread`` are items that the adapter writes instead of the first of the pair, once its transactions have met there.
+    """
 
     operation: str
     phase: str
     charges: tuple[Charge, ...]
     items: tuple[tuple[str, str], ...] = ()
+    spread: tuple[tuple[tuple[str, str], tuple[str, str]], ...] = ()
     refused: bool = False
 
     @property
@@ -158,10 +162,11 @@ class Meter:
         charges: Iterable[Charge],
         items: tuple[tuple[str, str], ...] = (),
         *,
+        spread: tuple[tuple[tuple[str, str], tuple[str, str]], ...] = (),
         was_refused: bool = False,
     ) -> None:
         """Keep a request that was charged."""
-        self.requests.append(Metered(operation, self.phase, tuple(charges), items, was_refused))
+        self.requests.append(Metered(operation, self.phase, tuple(charges), items, spread, was_refused))
 
     def record(self, schema: Schema, key: Item, old: Item | None, new: Item | None) -> None:
         """Keep the stream record of a change; a write that changes nothing makes none."""

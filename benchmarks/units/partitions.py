@@ -6,7 +6,7 @@
 - A transaction is refused when another one on one of its items is under way, and so is a single write
   (transaction-apis.html, "Transaction conflict handling"). What is refused has taken its units.
 - What was refused is sent again as the adapter does (``payonce.stores.dynamodb``): after 10, 20, 40 ... ms, nine times
-  in all.
+  in all; an environment that has met another one on a balance's counter spreads over more of them from then on.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from payonce.stores.dynamodb import FIRST_CONFLICT_PAUSE_SECONDS, MAX_CONFLICT_R
 if TYPE_CHECKING:
     from benchmarks.units.charges import Charge
     from benchmarks.units.meter import Metered
-    from benchmarks.units.traffic import Traffic
+    from benchmarks.units.traffic import Timed, Traffic
 
     type Bucket = tuple[str, str, str, str]  # table, index, partition, write or read
 
@@ -62,32 +62,33 @@ class Model:
     outcome: Outcome = field(default_factory=Outcome)
     _units: dict[Bucket, tuple[float, float]] = field(default_factory=dict)  # what is there, and since when
     _busy_until: dict[tuple[str, str], float] = field(default_factory=dict)
+    _spreading: set[int] = field(default_factory=set)  # the environments whose transactions have met others
 
     def run(self, traffic: Traffic, seconds: float) -> Outcome:
         """Return what became of ``traffic``."""
         order = itertools.count()
-        waiting: list[tuple[float, int, int, Metered]] = []
+        waiting: list[tuple[float, int, int, Timed]] = []
         touched = Counter(item for timed in traffic.sent for item in timed.request.items)
         rounds = max(1, round(seconds * 1000 / traffic.duration_ms))
         for number in range(rounds):
             for timed in traffic.sent:
                 at_ms = timed.at_ms + number * traffic.duration_ms
-                waiting.append((at_ms, next(order), 0, _in_round(timed.request, number, touched)))
+                waiting.append((at_ms, next(order), 0, _in_round(timed, number, touched)))
         self.outcome.payments += rounds * traffic.payments
         heapq.heapify(waiting)
         while waiting:
-            at_ms, _, attempt, request = heapq.heappop(waiting)
-            if self.send(request, at_ms):
+            at_ms, _, attempt, timed = heapq.heappop(waiting)
+            if self.send(timed.request, at_ms, timed.environment):
                 continue
             self.outcome.again += attempt == 0
             if attempt == MAX_CONFLICT_RETRIES:
                 self.outcome.given_up += 1
                 continue
             pause_ms = FIRST_CONFLICT_PAUSE_SECONDS * 1000 * 2**attempt
-            heapq.heappush(waiting, (at_ms + pause_ms, next(order), attempt + 1, request))
+            heapq.heappush(waiting, (at_ms + pause_ms, next(order), attempt + 1, timed))
         return self.outcome
 
-    def send(self, request: Metered, at_ms: float) -> bool:
+    def send(self, request: Metered, at_ms: float, environment: int = -1) -> bool:
         """Return whether ``request`` is carried out at ``at_ms``; count why it is not."""
         full = {charge.place for charge in request.charges if not self._has(charge, at_ms)}
         if full:
@@ -95,12 +96,16 @@ class Model:
             return False
         for charge in request.charges:
             self._take(charge, at_ms)
-        met = {item for item in request.items if self._busy_until.get(item, -1.0) > at_ms}
+        instead = dict(request.spread) if environment in self._spreading else {}
+        items = [instead.get(item, item) for item in request.items]
+        met = {item for item in items if self._busy_until.get(item, -1.0) > at_ms}
         if met:
+            if met & {few for few, _ in request.spread}:
+                self._spreading.add(environment)
             self.outcome.conflicts.update({table for table, _ in met})
             return False
         if request.transactional:
-            self._busy_until.update(dict.fromkeys(request.items, at_ms + self.transaction_ms))
+            self._busy_until.update(dict.fromkeys(items, at_ms + self.transaction_ms))
         return True
 
     def _has(self, charge: Charge, at_ms: float) -> bool:
@@ -115,10 +120,16 @@ class Model:
         return min(limit, there + (at_ms - since_ms) * limit / 1000)
 
 
-def _in_round(request: Metered, number: int, touched: Counter[tuple[str, str]]) -> Metered:
+def _in_round(timed: Timed, number: int, touched: Counter[tuple[str, str]]) -> Timed:
     """Return the request of a later round: a payment's own items are others then, shared ones are the same."""
-    items = ((table, f"{number} {key}" if touched[table, key] <= OWN_TOUCHES else key) for table, key in request.items)
-    return replace(request, items=tuple(items))
+
+    def then(item: tuple[str, str], of: tuple[str, str]) -> tuple[str, str]:
+        return (item[0], f"{number} {item[1]}") if touched[of] <= OWN_TOUCHES else item
+
+    request = timed.request
+    items = tuple(then(item, item) for item in request.items)
+    spread = tuple((then(few, few), then(many, few)) for few, many in request.spread)
+    return replace(timed, request=replace(request, items=items, spread=spread))
 
 
 def _buckets(charge: Charge) -> list[tuple[Bucket, float, float]]:

@@ -25,10 +25,11 @@ AUTHORIZATION_MS = 300  # between the claim and the commit
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """A request and the time at which it is sent, in milliseconds from the beginning."""
+    """A request and the time at which it is sent, in milliseconds from the beginning, by which environment."""
 
     at_ms: float
     request: Metered
+    environment: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,8 @@ def capture(rate: int, merchants: int, seconds: float, *, webhooks: bool = False
                 stage.stands_at_ms = BEGAN_MS + int(at_ms)
                 shop.pay(names[number % merchants])
                 first, *later = _made(stage)
-                sent += [Timed(at_ms, first), *(Timed(at_ms + AUTHORIZATION_MS, one) for one in later)]
+                at_work = number % max(1, rate * AUTHORIZATION_MS // 1000)  # an environment takes one payment at a time
+                sent += [Timed(at_ms, first), *(Timed(at_ms + AUTHORIZATION_MS, one, at_work) for one in later)]
             sent += _following(stage, batch, at_ms + AUTHORIZATION_MS + POLL_MS)
         # Who waits for more records is asked once, which is more often than in ten seconds.
         stage.close_windows()

@@ -310,11 +310,13 @@ class Adjust:
     ``require``: attribute values that must be stored; ``minimum``: the least value that each stored number must have;
     ``add``: integers added to stored numbers; ``set``: attributes overwritten; ``remove``: attributes deleted.
     With ``upsert`` a missing item is created (``require`` and ``minimum`` must then be empty); without it a missing
-    item is a conflict.
+    item is a conflict. At ``spread_key`` the change is as good as at ``key``, and there are more of its kind: a store
+    in which writes that meet on one item are refused chooses it once they have met.
     """
 
     table: Table
     key: Key
+    spread_key: Key | None = None
     require: Mapping[str, Any] = field(default_factory=dict)
     minimum: Mapping[str, int] = field(default_factory=dict)
     add: Mapping[str, int] = field(default_factory=dict)

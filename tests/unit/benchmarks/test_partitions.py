@@ -114,3 +114,16 @@ def test_the_goal(again: int, throttled: dict[str, int], *, met: bool) -> None:
     outcome = Outcome(payments=1_000, again=again)
     outcome.throttled.update(throttled)
     assert outcome.is_met is met
+
+
+def test_an_environment_that_has_met_another_spreads() -> None:
+    """Fails when those that have met meet again in the same place, or one that has met nobody spreads."""
+    wide = ("Items", '{"id": {"S": "wide"}}')
+    counted = Metered("TransactWriteItems", "", (), (ITEM,), ((ITEM, wide),))
+    model = Model()
+    assert model.send(counted, 0, environment=1)
+    assert not model.send(counted, 1, environment=2), "the first one has it in hand"
+    assert model.send(counted, 2, environment=2), "among the many it meets nobody"
+    assert not model.send(counted, 3, environment=2), "but itself"
+    assert not model.send(counted, 4, environment=3)
+    assert model.send(counted, 4 + TRANSACTION_MS, environment=1), "nobody has met it"

@@ -18,6 +18,7 @@ from payonce.payments.booking import change_write, payment_event
 from payonce.payments.journal import (
     BALANCE_COUNTERS,
     BALANCE_PARTITIONS,
+    SPREAD_COUNTERS,
     balance_write,
     correction_writes,
     entries_of,
@@ -144,23 +145,41 @@ def test_the_balances_are_the_sum_of_the_entries() -> None:
     assert sum(totals.values()) == 0
 
 
-def test_a_thousand_payments_a_second_of_one_merchant_meet_in_less_than_one_of_twenty() -> None:
+def test_a_thousand_payments_a_second_of_one_merchant_meet_in_less_than_one_of_a_hundred() -> None:
     """Two transactions that change one item at once conflict, and one is tried again.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html (transaction conflicts)
 
-    A second of payments that take 10 ms each, counted, not calculated. Fails with few counters, and when they are not
-    chosen evenly: with 16 counters 47 of a hundred meet.
+    Five seconds of payments whose commits take 10 ms each, counted, not calculated, once the processes have met and
+    spread. Fails with few counters, and when they are not chosen evenly: with 16 counters 47 of a hundred meet.
     """
-    counters, partitions = [], []
+    few, many, partitions = [], [], []
     for number in range(5_000):
         write = balance_write(entry(number))
         assert isinstance(write, Adjust)
-        counters.append(write.key["sk"])
-        partitions.append(write.key["pk"])
-    in_flight = 10
-    met = sum(counter in counters[max(0, at - in_flight) : at] for at, counter in enumerate(counters))
-    assert met / len(counters) < 0.05
+        assert write.spread_key is not None
+        few.append(write.key["sk"])
+        many.append(write.spread_key["sk"])
+        partitions += [write.key["pk"], write.spread_key["pk"]]
+    assert _met(many, in_flight=10) < 0.01
+    assert _met(few, in_flight=3) < 0.01, "300 payments a second, before anybody spreads"
+    assert len(set(few)) == BALANCE_COUNTERS, "a balance is dear to read by as many as there are"
     # A partition takes 1,000 write units a second, and each of these takes two.
     assert max(Counter(partitions).values()) < 2 * len(partitions) / BALANCE_PARTITIONS
-    assert len(set(counters)) > BALANCE_COUNTERS * (1 - math.exp(-len(counters) / BALANCE_COUNTERS)) * 0.9
+    assert len(set(many)) > SPREAD_COUNTERS * (1 - math.exp(-len(many) / SPREAD_COUNTERS)) * 0.9
+
+
+def _met(counters: list[str], *, in_flight: int) -> float:
+    return sum(counter in counters[max(0, at - in_flight) : at] for at, counter in enumerate(counters)) / len(counters)
+
+
+def test_a_balance_is_the_sum_of_few_counters_and_of_those_that_were_spread() -> None:
+    """Fails when a reader knows of the first ones only."""
+    world = World()
+    kept, spread = balance_write(entry(1)), balance_write(entry(2))
+    assert isinstance(spread, Adjust)
+    assert spread.spread_key is not None
+    world.database.write([kept])
+    world.database.write([replace(spread, key=spread.spread_key)])
+    shown = {row["account"]: row["balance_minor"] for row in get_balances(world.services, MERCHANT)["data"]}
+    assert shown == {account: 2 * amount for account, amount in entry().by_account().items()}

@@ -238,6 +238,53 @@ def test_a_busy_transaction_is_tried_again_and_then_certainly_not_written(
         database.write([PUT, UPDATE])
 
 
+def test_a_counter_is_spread_once_transactions_have_met_at_it(
+    stubbed: tuple[DynamoDatabase, Stubber, list[float]],
+) -> None:
+    """Fails when every commit of a busy merchant meets others at the few counters, or a quiet one's has many to read.
+
+    What met is sent again as it was, under its token: the first try may have been the one that arrives.
+    """
+    database, stubber, _ = stubbed
+    counter = Adjust(
+        table=Table.LEDGER,
+        key={"pk": "b", "sk": "few"},
+        spread_key={"pk": "b", "sk": "many"},
+        add={"n": 1},
+        upsert=True,
+    )
+
+    def sent(key: str) -> dict[str, Any]:
+        update = {
+            "TableName": NAMES[Table.LEDGER],
+            "Key": {"pk": {"S": "b"}, "sk": {"S": key}},
+            "UpdateExpression": ANY,
+            "ExpressionAttributeNames": ANY,
+            "ExpressionAttributeValues": ANY,
+            **ALL_OLD,
+        }
+        return {"TransactItems": [ANY, {"Update": update}], "ClientRequestToken": ANY}
+
+    def met(*codes: str) -> None:
+        stubber.add_client_error(
+            "transact_write_items",
+            service_error_code="TransactionCanceledException",
+            modeled_fields={"CancellationReasons": [reason(code) for code in codes]},
+            expected_params=sent("few"),
+        )
+
+    met("TransactionConflict", "None")
+    met("None", "ThrottlingError")
+    stubber.add_response("transact_write_items", {}, sent("few"))
+    database.write([PUT, counter])
+    met("None", "TransactionConflict")
+    stubber.add_response("transact_write_items", {}, sent("few"))
+    database.write([PUT, counter])
+    for _ in range(2):
+        stubber.add_response("transact_write_items", {}, sent("many"))
+        database.write([PUT, counter])
+
+
 @pytest.mark.parametrize("writes", [[PUT], [UPDATE], [DELETE]])
 def test_a_single_write_waits_for_a_transaction_in_its_way(
     stubbed: tuple[DynamoDatabase, Stubber, list[float]], writes: Sequence[Write]

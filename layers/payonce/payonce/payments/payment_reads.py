@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 from payonce.domain.errors import NotFound
 from payonce.outbox import FIRSTS, is_event, keys_by_customer, keys_by_reference, listed_keys, opened
 from payonce.paging import ListView, every_item, make_cursor, read_cursor
-from payonce.payments.journal import ACCOUNT_PREFIX, BALANCE_COUNTERS, BALANCE_PARTITIONS, balance_partition, entry_of
+from payonce.payments.journal import ACCOUNT_PREFIX, BALANCE_PARTITIONS, SPREAD_COUNTERS, balance_partition, entry_of
 from payonce.payments.planning import load_payment
 from payonce.payments.representation import DisputeView, OperationView, PaymentView, payment_view
 from payonce.payments.stored_payments import find_payments
@@ -167,7 +167,7 @@ def get_balances(services: Services, merchant_id: str) -> ListView:
 
 def _counters(database: Database, partition: str) -> Iterator[Item]:
     return every_item(
-        lambda start: database.query(Table.LEDGER, partition=("pk", partition), limit=BALANCE_COUNTERS, start=start)
+        lambda start: database.query(Table.LEDGER, partition=("pk", partition), limit=SPREAD_COUNTERS, start=start)
     )
 
 

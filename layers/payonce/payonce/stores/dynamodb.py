@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import time
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import OutcomeUnknown, StoreRequestInvalid, StoreUnavailable
 from payonce.extras import needs
-from payonce.ports import Item, Key, Page, Table, Write
+from payonce.ports import Adjust, Item, Key, Page, Table, Write
 from payonce.stores.dynamodb_client import HttpDynamoDB
-from payonce.stores.dynamodb_errors import BrokenAnswerError, is_busy, read_error, watch_attempts, write_error
+from payonce.stores.dynamodb_errors import BrokenAnswerError, is_busy, met_at, read_error, watch_attempts, write_error
 from payonce.stores.dynamodb_requests import from_attributes, key_condition, to_attributes, write_request
 from payonce.stores.limits import check_targets
 
@@ -53,6 +54,7 @@ class DynamoDatabase:
         self._names = table_names
         self._sleep = sleep
         self._jitter = jitter
+        self._spreads = False
 
     def get(self, table: Table, key: Key) -> Item | None:
         """See ``Database``."""
@@ -79,12 +81,15 @@ class DynamoDatabase:
 
     def write(self, writes: Sequence[Write]) -> None:
         """See ``Database``."""
+        if self._spreads:
+            writes = [_spread(write) for write in writes]
         check_targets(writes)
         requests = [write_request(write, self._names[write.table]) for write in writes]
         if len(requests) == 1:
             self._write_one(*requests[0])
         else:
-            self._write_all([{action: request} for action, request in requests])
+            could_spread = {place for place, write in enumerate(writes) if _spread(write) is not write}
+            self._write_all([{action: request} for action, request in requests], could_spread)
 
     def query(
         self,
@@ -139,7 +144,7 @@ class DynamoDatabase:
                     raise write_error(error) from error
             self._pause(attempt)
 
-    def _write_all(self, requests: list[dict[str, Any]]) -> None:
+    def _write_all(self, requests: list[dict[str, Any]], could_spread: set[int]) -> None:
         token = str(uuid.uuid4())
         doubts = 0
         for attempt in range(MAX_CONFLICT_RETRIES + 1):
@@ -147,6 +152,8 @@ class DynamoDatabase:
                 self._client.transact_write_items(TransactItems=requests, ClientRequestToken=token)
                 return
             except (ClientError, BotoCoreError) as error:
+                # For good, which is as long as a function's environment: what is busy now will be busy again.
+                self._spreads |= bool(could_spread & met_at(error))
                 outcome = write_error(error)
                 unknown = isinstance(outcome, OutcomeUnknown)
                 doubts += unknown
@@ -161,3 +168,10 @@ class DynamoDatabase:
 
     def _pause(self, attempt: int) -> None:
         self._sleep(FIRST_CONFLICT_PAUSE_SECONDS * 2**attempt * self._jitter())
+
+
+def _spread(write: Write) -> Write:
+    """Return the write at its ``spread_key``; the write itself where it has none, or is there already."""
+    if not isinstance(write, Adjust) or write.spread_key is None or write.key == write.spread_key:
+        return write
+    return replace(write, key=write.spread_key)

@@ -84,7 +84,8 @@ CONDITION_FAILED_CODE = "ConditionalCheckFailedException"
 CANCELED_CODE = "TransactionCanceledException"
 # Reasons of a canceled transaction: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
 CONDITION_FAILED_REASON = "ConditionalCheckFailed"
-BUSY_REASONS = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
+TRANSACTION_CONFLICT_REASON = "TransactionConflict"
+BUSY_REASONS = frozenset({TRANSACTION_CONFLICT_REASON, "ThrottlingError", "ProvisionedThroughputExceeded"})
 INVALID_REASONS = frozenset({"ValidationError", "ItemCollectionSizeLimitExceeded"})
 
 
@@ -129,6 +130,14 @@ def is_busy(error: Exception) -> bool:
         return True
     codes = {reason.get("Code") for reason in _reasons(error)}
     return bool(codes & BUSY_REASONS) and CONDITION_FAILED_REASON not in codes and not codes & INVALID_REASONS
+
+
+def met_at(error: Exception) -> set[int]:
+    """Return the places of the writes of a canceled transaction whose items another transaction had in hand.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html (transaction conflicts)
+    """
+    return {place for place, reason in enumerate(_reasons(error)) if reason.get("Code") == TRANSACTION_CONFLICT_REASON}
 
 
 def read_error(error: AwsError) -> StoreUnavailable | StoreRequestInvalid:
