@@ -44,6 +44,7 @@ from payonce.routing.decision.predictor_store import GUARDED
 from payonce.routing.signals.from_claims import PLAN_KIND, REFUSED_MESSAGE
 from payonce.stores.schema import SCHEMAS
 from payonce.webhooks import dispatch
+from payonce.webhooks.scheduler import SchedulerReport
 from payonce.wiring.aws_clients import AWS_MAX_CONNECTIONS
 from payonce.wiring.proxy_function import FUNCTION_SECONDS
 from payonce.wiring.reconciliation import ENGINE_MEMORY_MB, FUNCTION_MEMORY_MB, RUN_TIMEOUT_SECONDS, SCRATCH_MB
@@ -467,6 +468,17 @@ def test_the_overview_is_alarmed_before_anything_is_left_out_of_its_counts() -> 
     given_up_seconds = min(event["Properties"]["MaximumRecordAgeInSeconds"] for event in events)
     heard_after_ms = alarm["Threshold"] + alarm["Period"] * alarm["EvaluationPeriods"] * 1000
     assert heard_after_ms <= given_up_seconds * 1000 / 2  # half of the time is left to whoever is called
+
+
+def test_the_sweeper_is_alarmed_when_it_can_not_keep_up() -> None:
+    """Fails when the alarm reads another member of the log than the run's report has, or hears of it in an hour."""
+    pattern = TEMPLATE["Resources"]["SweepBehind"]["Properties"]
+    (metric,) = pattern["MetricTransformations"]
+    alarm = TEMPLATE["Resources"]["SweepBehindAlarm"]["Properties"]
+    assert alarm["MetricName"] == metric["MetricName"]
+    assert metric["MetricValue"].removeprefix("$.") in {field.name for field in dataclasses.fields(SchedulerReport)}
+    assert '"scheduler run"' in pattern["FilterPattern"]
+    assert alarm["Threshold"] + alarm["Period"] * alarm["EvaluationPeriods"] * 1000 <= 3_600_000
 
 
 @pytest.mark.parametrize("name", sorted({name for name, _, _ in api_events()}))
