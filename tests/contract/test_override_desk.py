@@ -80,12 +80,34 @@ def test_a_second_one_adds_to_what_is_in_force_and_to_nothing_else(
     """Fails when forcing a mode gives a drained gateway its traffic back, or when what has run out returns."""
     desk.set(operator="ann", reason="maintenance", shares={"alder": 0.0})
     both = desk.set(operator="ann", reason="see what it says", mode=Mode.SHADOW, life_ms=60_000)
-    assert (both.mode, both.shares, both.expires_at_ms) == (Mode.SHADOW, {"alder": 0.0}, clock.now_ms() + 60_000)
+    assert (both.mode, both.shares, both.mode_end_ms) == (Mode.SHADOW, {"alder": 0.0}, clock.now_ms() + 60_000)
     assert desk.set(operator="ann", reason="less", shares={"birch": 0.5}).shares == {"alder": 0.0, "birch": 0.5}
     clock.sleep(USUAL_LIFE_MS / 1000)
     alone = desk.set(operator="ann", reason="anew", mode=Mode.OFF)
     assert (alone.mode, alone.shares) == (Mode.OFF, {})
     assert stored(database) == alone
+
+
+def test_each_part_keeps_its_own_end(database: Database, clock: ManualClock, desk: OverrideDesk) -> None:
+    """Fails when a drain of five minutes shortens another gateway's of two hours, or lengthens a shorter one."""
+    hour_ms, began_ms = 3_600_000, clock.now_ms()
+    desk.set(operator="ann", reason="maintenance", shares={"alder": 0.0}, life_ms=2 * hour_ms)
+    desk.set(operator="bob", reason="a blip", shares={"birch": 0.5}, life_ms=300_000)
+    desk.set(operator="cyd", reason="see", mode=Mode.SHADOW, life_ms=hour_ms)
+    now = stored(database)
+    ends = (now.end_of("alder"), now.end_of("birch"), now.mode_end_ms, now.expires_at_ms)
+    assert ends == tuple(began_ms + life_ms for life_ms in (2 * hour_ms, 300_000, hour_ms, 2 * hour_ms))
+    clock.sleep(301)
+    longer = desk.set(operator="bob", reason="less", shares={"spare": 0.5}, life_ms=3 * hour_ms)
+    assert (longer.mode, longer.shares) == (Mode.SHADOW, {"alder": 0.0, "spare": 0.5}), "what has ended is gone"
+    assert longer.end_of("alder") == began_ms + 2 * hour_ms
+    clock.sleep(3_600)
+    assert stored(database).left_at(clock.now_ms()).mode is None
+    anew = desk.set(operator="ann", reason="done soon", shares={"alder": 0.0}, life_ms=60_000)
+    assert anew.end_of("alder") == clock.now_ms() + 60_000, "of the same gateway the last word counts"
+    clock.sleep(3_600)
+    assert stored(database).left_at(clock.now_ms()).shares == {"spare": 0.5}
+    assert desk.release(operator="ann", reason="over").is_release()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -196,14 +197,20 @@ def delete(application: Application, epoch: int) -> None:
             application.database.write([Delete(table=Table.ROUTING, key=key, require={})])
 
 
-def test_who_shortens_what_another_ordered_is_told(
+def test_nobody_shortens_what_another_ordered_and_all_of_it_is_told(
     application: Application, run: Any, document: ControlDocument
 ) -> None:
-    """Fails when ann's drain of 90 minutes ends after bob's 60 without a word."""
+    """Fails when ann's drain of 90 minutes ends after bob's 60, or bob isn't told of it."""
     assert "before" not in run("drain", "alder", "--minutes", "90", *ANN)[1]
     out = run("mode", "off", "--operator", "bob", "--reason", "too nervous")[1]
-    assert "in 60 min" in out.split("before")[0]
+    assert re.search(
+        r"mode off until [0-9: -]+UTC, alder at 0% of its weight\n +until .*in 90 min", out.split("before")[0]
+    )
     assert "in 90 min, by ann: alder maintains its hosts" in out.split("before")[1]
+    sleep(application, 61 * 60)
+    out = run("show")[1]
+    assert "mode       on (configured)" in out
+    assert "override   alder at 0% of its weight\n" in out
 
 
 def test_an_override_that_ran_out_is_not_shown_as_one(

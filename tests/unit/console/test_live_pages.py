@@ -197,9 +197,26 @@ def test_a_gateway_is_drained_and_released(live: Application) -> None:
     shown = words(browser.get("/gateways"))
     assert "Drained: alder gets none of its weight for 30 min (" in shown
     assert "alder drained limited" in shown
-    assert "alder at 0 % of its weight, for 30 min alder maintains" in shown
+    assert "alder at 0 % of its weight for 30 min alder maintains" in shown
     browser.post("/gateways/overrides/releases", {**drain_fields(browser), "reason": "alder is back"})
     assert in_force(live) is None
+
+
+def test_a_short_drain_leaves_another_gateways_longer_one(live: Application) -> None:
+    """Fails when a drain of five minutes ends another's of six hours, or the page shows one end for both."""
+    browser = signed_in(live, Role.OPERATOR)
+    browser.post("/gateways/overrides/drains", drain_fields(browser, minutes="360"))
+    browser.post("/gateways/overrides/drains", drain_fields(browser, gateway="birch", percent="50", minutes="5"))
+    override = in_force(live)
+    assert override is not None
+    assert (override.end_of("alder"), override.end_of("birch")) == (NOW_MS + 360 * 60_000, NOW_MS + 5 * 60_000)
+    shown = words(browser.get("/gateways"))
+    assert "alder at 0.0 % of its weight until 2026-11-24 19:17:58 UTC birch at 50.0 % of its weight until" in shown
+    assert "alder at 0 % of its weight for 360 min; birch at 50 % of its weight for 5 min" in shown
+    live.clock.ms += 5 * 60_000  # type: ignore[attr-defined]
+    shown = words(browser.get("/gateways"))
+    assert "alder at 0.0 % of its weight until" in shown
+    assert "birch at 50.0 %" not in shown
 
 
 def test_a_form_sent_twice_acts_once(live: Application) -> None:

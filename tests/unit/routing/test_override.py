@@ -29,12 +29,15 @@ def override(**changes: Any) -> Override:
     return Override(**{**fields, **changes})
 
 
+SEVERAL = override(ends_at_ms={"alder": T0 + 5_000}, mode_ends_at_ms=T0 + 10_000)
+
+
 def stored(**changes: Any) -> bytes:
     return json.dumps({**json.loads(override().to_bytes()), **changes}).encode()
 
 
 def test_written_and_read_it_is_the_same() -> None:
-    for one in (override(), override(mode=None), override(shares={}), override(mode=None, shares={})):
+    for one in (override(), override(mode=None), override(shares={}), override(mode=None, shares={}), SEVERAL):
         assert parse_override(one.to_bytes(), GATEWAYS) == one
 
 
@@ -42,6 +45,50 @@ def test_the_same_override_is_the_same_bytes() -> None:
     """Fails when keys are written in the order in which they were named, or 0 and 0.0 differ."""
     assert override(shares={"alder": 0, "birch": 0.5}).to_bytes() == override().to_bytes()
     assert b" " not in override(reason="why").to_bytes()
+
+
+def test_one_end_is_written_as_it_was_before_there_were_several() -> None:
+    """Fails when an override that an older function can obey is written so that it can't."""
+    assert json.loads(override().to_bytes())["format"] == 1
+    assert json.loads(SEVERAL.to_bytes())["format"] == 2
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"format": 1},
+        {"ends_at_ms": {"cedar": T0 + 1}},
+        {"ends_at_ms": {"alder": T0}},
+        {"ends_at_ms": {"alder": T0 + 60_000}},
+        {"ends_at_ms": {"alder": 1.5}},
+        {"ends_at_ms": []},
+        {"ends_at_ms": {"alder": T0 + 1, "birch": T0 + 2}},
+        {"mode_ends_at_ms": T0},
+        {"mode_ends_at_ms": T0 + 60_001},
+        {"mode_ends_at_ms": "soon"},
+        {"mode": None},
+    ],
+    ids=str,
+)
+def test_an_end_of_its_own_is_read_as_strictly(changes: dict[str, Any]) -> None:
+    whole = json.loads(SEVERAL.to_bytes())
+    assert parse_override(json.dumps(whole).encode(), GATEWAYS) == SEVERAL
+    with pytest.raises(ValueError, match=r"."):
+        parse_override(json.dumps({**whole, **changes}).encode(), GATEWAYS)
+
+
+def test_what_has_ended_counts_no_more_and_the_rest_does() -> None:
+    """Fails when a gateway stays drained until the last part of the override ends."""
+    weights = {"alder": 0.5, "birch": 0.3, "cedar": 0.2}
+    assert SEVERAL.left_at(T0) is SEVERAL
+    assert overridden(weights, SEVERAL, T0 + 4_999)["alder"] == 0
+    later = overridden(weights, SEVERAL, T0 + 5_000)
+    assert later == pytest.approx({"alder": 0.5 / 0.85, "birch": 0.15 / 0.85, "cedar": 0.2 / 0.85})
+    assert (mode_of(Mode.ON, SEVERAL, T0 + 9_999), mode_of(Mode.ON, SEVERAL, T0 + 10_000)) == (Mode.SHADOW, Mode.ON)
+    left = SEVERAL.left_at(T0 + 10_000)
+    assert (left.shares, left.mode, left.ends_at_ms) == ({"birch": 0.5}, None, {})
+    forced = override(shares={"alder": 0.0}, ends_at_ms={"alder": T0 + 5_000})
+    assert overridden(weights, forced, T0 + 5_000) is weights, "a mode alone changes no weight by a bit"
 
 
 WRONG: list[dict[str, Any]] = [

@@ -115,7 +115,8 @@ def _is_forced(application: Application) -> bool:
         override = parse_override(raw, None) if raw is not None else None
     except ValueError:
         return False
-    return override is not None and override.mode is not None and override.is_in_force(application.clock.now_ms())
+    now_ms = application.clock.now_ms()
+    return override is not None and override.mode_at(now_ms) is not None and override.is_in_force(now_ms)
 
 
 def _show(application: Application, environment: Mapping[str, str], options: argparse.Namespace) -> int:
@@ -156,11 +157,11 @@ def _set(application: Application, environment: Mapping[str, str], options: argp
     text = f"in force   {says(override)}\n           {until(override, now_ms)}\n"
     earlier = seen(before, frozenset(known.weights)).override
     if earlier is not None and earlier.is_in_force(now_ms):
-        # Parts of it may have been meant to last longer, and may be another operator's.
+        # Parts of it may be another operator's.
         text += (
-            f"before     {says(earlier)}\n"
+            f"before     {says(earlier.left_at(now_ms))}\n"
             f"           {until(earlier, now_ms)}, by {earlier.operator}: {earlier.reason}\n"
-            "           what is left of it ends with the new one\n"
+            "           what is not named now keeps its own end\n"
         )
     if known.mode is None and not known.decides:
         text += "warning: there is no decision yet. If RoutingMode is off, payments do not read this\n"

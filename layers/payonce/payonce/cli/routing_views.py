@@ -74,7 +74,7 @@ def _decides(known: Configured, now: Seen, now_ms: int) -> bool:
 
 def _mode(known: Configured, now: Seen, now_ms: int) -> str:
     configured = known.mode.value if known.mode else "not known here"
-    forced = now.override.mode if now.override is not None and now.override.is_in_force(now_ms) else None
+    forced = now.override.mode_at(now_ms) if now.override is not None and now.override.is_in_force(now_ms) else None
     if known.mode is Mode.OFF:
         return "off (configured): payments read neither document nor override"
     if forced is not None:
@@ -108,16 +108,23 @@ def _override_lines(now: Seen, now_ms: int) -> Iterator[str]:
     elif not override.is_in_force(now_ms):
         yield f"override   none in force; the last one ended {shown(override.expires_at_ms)}"
     else:
-        yield f"override   {says(override)}"
+        yield f"override   {says(override.left_at(now_ms))}"
         yield f"           {until(override, now_ms)}, version {override.version}"
         yield f"           by {override.operator}: {override.reason}"
 
 
 def says(override: Override) -> str:
-    """Return a line that says what an override does."""
-    parts = [f"mode {override.mode.value}"] if override.mode else []
-    parts += [f"{plain(gateway)} at {share:.0%} of its weight" for gateway, share in sorted(override.shares.items())]
+    """Return a line that says what an override does, with the end of each part that ends before the others."""
+    parts = [f"mode {override.mode.value}{_earlier(override.mode_ends_at_ms)}"] if override.mode else []
+    parts += [
+        f"{plain(gateway)} at {share:.0%} of its weight{_earlier(override.ends_at_ms.get(gateway))}"
+        for gateway, share in sorted(override.shares.items())
+    ]
     return ", ".join(parts) or "released"
+
+
+def _earlier(end_ms: int | None) -> str:
+    return "" if end_ms is None else f" until {shown(end_ms)}"
 
 
 def until(override: Override, now_ms: int) -> str:

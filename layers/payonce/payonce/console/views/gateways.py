@@ -215,16 +215,23 @@ def _whole(value: float | None) -> str:
     return "–" if value is None else f"{value:.0f}"
 
 
+def _for(life_ms: int) -> str:
+    return f" for {round(life_ms / 60_000)} min"
+
+
 def _override_row(entry: Entry) -> OverrideRow:
     try:
         override = parse_override(entry.after, None)
     except ValueError:
         says = "unreadable"
     else:
-        parts = [f"mode {override.mode.value}"] if override.mode else []
-        parts += [f"{name} at {percent(share)} of its weight" for name, share in sorted(override.shares.items())]
-        minutes = round((override.expires_at_ms - override.issued_at_ms) / 60_000)
-        says = f"{', '.join(parts)}, for {minutes} min" if parts else "released"
+        issued_ms = override.issued_at_ms
+        parts = [f"mode {override.mode.value}{_for(override.mode_end_ms - issued_ms)}"] if override.mode else []
+        parts += [
+            f"{name} at {percent(share)} of its weight{_for(override.end_of(name) - issued_ms)}"
+            for name, share in sorted(override.shares.items())
+        ]
+        says = "; ".join(parts) or "released"
     return OverrideRow(
         version=entry.version, at_ms=entry.at_ms, operator=entry.operator, reason=entry.reason, says=says
     )

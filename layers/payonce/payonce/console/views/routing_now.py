@@ -78,8 +78,8 @@ def routing_now(services: Services, now_ms: int) -> RoutingNow:
     if document is not None and not document.is_fresh(now_ms):
         document_problem = f"the last one, epoch {document.epoch}, has expired"
         document = None
-    if override is not None and not override.is_in_force(now_ms):
-        override = None
+    if override is not None:
+        override = override.left_at(now_ms) if override.is_in_force(now_ms) else None
     off = settings.mode is Mode.OFF
     mode = settings.mode if off else mode_of(settings.mode, override, now_ms)
     decides = not off and document is not None and applies(document, "", replace(settings, mode=mode, canary_share=1.0))

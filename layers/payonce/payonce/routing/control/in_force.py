@@ -30,6 +30,7 @@ def settings_in_force(
         override = parse_override(control.override, gateways)
     except (ValueError, KeyError, TypeError):
         return settings
-    drained = replace(override, shares={gateway: share for gateway, share in override.shares.items() if share == 0})
+    shares = {gateway: share for gateway, share in override.shares_at(now_ms).items() if share == 0}
+    drained = replace(override, mode=None, mode_ends_at_ms=None, shares=shares, ends_at_ms={})
     weights = overridden(settings.neutral, drained, now_ms)
     return replace(settings, neutral=dict(weights), mode=mode_of(settings.mode, override, now_ms))

@@ -14,7 +14,8 @@ Of two concurrent operators one gets a conflict::
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import BodyMalformed, OverrideConflict, OverrideRefused, WriteConflict
 from payonce.domain.principals import principal_name
@@ -35,6 +36,7 @@ TRAIL = "OVERRIDES"
 VERSION_DIGITS = 10
 PAGE_SIZE = 50
 DECIDING = frozenset({Mode.CANARY, Mode.ON})  # modes in which the document decides about payments
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 LOOK_AGAIN = "Look at what is in force now (payonce routing show), and decide again."
 
 
@@ -80,23 +82,22 @@ class OverrideDesk:
         seen_version: int | None = None,
         beside: Sequence[Write] = (),
     ) -> Override:
-        """Merge ``mode`` and ``shares`` into the override in force; return the result, all of it valid for ``life_ms``.
+        """Merge ``mode`` and ``shares``, valid for ``life_ms``, into the override in force; return the result.
 
-        ``beside`` are further writes for the same transaction. ``seen_version`` is that of the last change that the
-        operator has seen, ``None`` for whichever there is. Nothing was changed when it raises ``OverrideRefused`` (no
-        operator, reason or end; an unknown gateway; no gateway left) or ``OverrideConflict`` (another operator was
-        faster, or has made a change that was not seen).
+        What was in force and is not named now keeps its own end. ``beside`` are further writes for the same
+        transaction. ``seen_version`` is that of the last change that the operator has seen, ``None`` for any. Nothing
+        was changed when it raises ``OverrideRefused`` (no operator, reason or end; an unknown gateway; no gateway left)
+        or ``OverrideConflict`` (another operator was faster, or has made a change that was not seen).
         """
         (control, version), now_ms = self._read(seen_version), self._clock.now_ms()
-        before = self._in_force(control, now_ms)
+        before, named, end_ms = self._in_force(control, now_ms), shares or {}, now_ms + life_ms
+        kept = {} if before is None else before.shares
+        ends = {name: end_ms if name in named or before is None else before.end_of(name) for name in {**kept, **named}}
+        mode_end_ms = end_ms
+        if mode is None and before is not None and before.mode is not None:
+            mode, mode_end_ms = before.mode, before.mode_end_ms
         after = self._made(
-            version,
-            now_ms,
-            life_ms,
-            operator=operator,
-            reason=reason,
-            mode=mode if mode is not None else before.mode if before else None,
-            shares={**(before.shares if before else {}), **(shares or {})},
+            version, now_ms, operator, reason, mode=mode, mode_end_ms=mode_end_ms, shares={**kept, **named}, ends=ends
         )
         if after.is_release():
             raise OverrideRefused("That would override nothing: name a mode, or a gateway and its share.")
@@ -115,7 +116,7 @@ class OverrideDesk:
         (control, version), now_ms = self._read(seen_version), self._clock.now_ms()
         if self._is_over(control, now_ms):
             raise OverrideRefused("There is no override in force, so there is nothing to release.")
-        after = self._made(version, now_ms, USUAL_LIFE_MS, operator=operator, reason=reason, mode=None, shares={})
+        after = self._made(version, now_ms, operator, reason, mode_end_ms=now_ms + USUAL_LIFE_MS)
         self._write(control, after, beside)
         return after
 
@@ -142,7 +143,7 @@ class OverrideDesk:
             stored = parse_override(control.override, self._gateways) if control.override is not None else None
         except ValueError:
             return None
-        return stored if stored is not None and stored.is_in_force(now_ms) else None
+        return stored.left_at(now_ms) if stored is not None and stored.is_in_force(now_ms) else None
 
     def _is_over(self, control: Control, now_ms: int) -> bool:
         # A malformed override, or one from the future, can be released: an operator who sees it wants it gone.
@@ -158,13 +159,15 @@ class OverrideDesk:
         self,
         version: int,
         now_ms: int,
-        life_ms: int,
-        *,
         operator: str,
         reason: str,
-        mode: Mode | None,
-        shares: Mapping[str, float],
+        *,
+        mode_end_ms: int,
+        mode: Mode | None = None,
+        shares: Mapping[str, float] = _NOTHING,
+        ends: Mapping[str, int] = _NOTHING,
     ) -> Override:
+        last = max([*ends.values(), *([] if ends and mode is None else [mode_end_ms])])  # a release has an end, too
         unknown = sorted(set(shares) - self._gateways)
         if unknown:
             known = ", ".join(sorted(self._gateways))
@@ -177,7 +180,9 @@ class OverrideDesk:
                 operator=_operator(operator),
                 reason=reason.strip(),
                 issued_at_ms=now_ms,
-                expires_at_ms=now_ms + life_ms,
+                expires_at_ms=last,
+                ends_at_ms={gateway: end for gateway, end in ends.items() if end != last},
+                mode_ends_at_ms=None if mode is None or mode_end_ms == last else mode_end_ms,
             )
         except ValueError as error:
             raise OverrideRefused(
