@@ -58,6 +58,8 @@ class Desk:
         """Open the break's page, and send a form from there."""
         page = browser.get(path)
         form = {"csrf": page.hidden("csrf"), "key": page.hidden("key"), **(fields or {})}
+        if what == "assign" and "/assign" in page.text:  # its form is the page's first with a version
+            form.setdefault("version", page.hidden("version"))
         return browser.post(f"{path}/{what}", form)
 
 
@@ -127,6 +129,9 @@ def test_a_decision_is_about_what_was_seen(desk: Desk) -> None:
     stale = desk.send(bob, "approve", {"version": "1"})
     assert (stale.status, "version 2" in stale.text) == (409, True)
     assert desk.send(bob, "approve", {}).status == 400
+    stale = desk.send(bob, "propose", {"amount": "4.00", "version": "1"})
+    assert (stale.status, "5.00 EUR is proposed now" in stale.text, stale.hidden("version")) == (409, True, "2")
+    assert 'value="4.00"' in stale.text
     assert desk.send(bob, "propose", {"amount": "5.001", "version": "2"}).status == 400
     assert desk.send(bob, "propose", {"amount": "99999", "version": "2"}).status == 409
 
@@ -134,7 +139,7 @@ def test_a_decision_is_about_what_was_seen(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("what", "fields"),
     [
-        ("assign", {"assignee": "ann"}),
+        ("assign", {"assignee": "ann", "version": "1"}),
         ("comment", {"text": "seen"}),
         ("propose", {"amount": "5.00", "version": "1"}),
         ("approve", {"version": "1"}),
@@ -201,6 +206,24 @@ def test_a_break_is_taken_given_to_somebody_and_to_nobody(desk: Desk) -> None:
     assert (store.get(ID).assignee, store.get(ID).merchant_assignee) == (None, "mo")
     assert desk.send(ann, "assign", {"assignee": "a\u200bnn"}).status == 400
     assert {entry["by"] for entry in store.history(ID)[1:]} == {"operator:ann", "operator:mia"}
+
+
+def test_of_two_who_assign_one_is_told_who_has_it(desk: Desk) -> None:
+    """Fails when the second of two people who saw the same page takes the break from the first without a word."""
+    desk.break_()
+    ann, bob = desk.person("ann"), desk.person("bob")
+    forms = [
+        {name: page.hidden(name) for name in ("csrf", "key", "version")} for page in (ann.get(PAGE), bob.get(PAGE))
+    ]
+    assert ann.post(f"{PAGE}/assign", {**forms[0], "mine": "yes"}).status == 303
+    refused = bob.post(f"{PAGE}/assign", {**forms[1], "mine": "yes"})
+    assert (refused.status, "it is assigned to ann now" in refused.text) == (409, True)
+    assert CaseStore(desk.application.database).get(ID).assignee == "ann"
+    assert bob.post(f"{PAGE}/assign", {**forms[1], "assignee": "ann"}).status == 303, "it is hers: nothing changes"
+    again = {**forms[1], "version": refused.hidden("version"), "key": refused.hidden("key"), "mine": "yes"}
+    assert bob.post(f"{PAGE}/assign", again).status == 303
+    assert CaseStore(desk.application.database).get(ID).assignee == "bob"
+    assert ann.post(f"{PAGE}/assign", {"csrf": forms[0]["csrf"], "assignee": "ann"}).status == 400
 
 
 def test_only_a_probable_break_is_dismissed_and_the_refusal_is_named(desk: Desk) -> None:

@@ -243,9 +243,16 @@ def test_a_page_that_stood_open_changes_no_override_that_it_does_not_show(live: 
         answer = browser.post(f"/gateways/overrides/{path}", fields)
         assert answer.status == 409
         assert "ann has changed the override meanwhile" in answer.text
+        assert "In force now: alder at 0 % of its weight for 360 min (alder is down)." in answer.text
+    # Whoever has read that, and sends the form again, adds to it.
+    again = {**stale[0], "seen": answer.hidden("seen"), "key": answer.hidden("key"), "percent": "50"}
     override = in_force(live)
     assert override is not None
     assert (dict(override.shares), override.expires_at_ms) == ({"alder": 0.0}, NOW_MS + 6 * 3_600_000)
+    assert browser.post("/gateways/overrides/drains", again).status == 303
+    override = in_force(live)
+    assert override is not None
+    assert dict(override.shares) == {"alder": 0.0, "birch": 0.5}
     assert browser.post("/gateways/overrides/releases", drain_fields(browser)).status == 303
     assert in_force(live) is None
 

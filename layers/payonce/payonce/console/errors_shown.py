@@ -69,6 +69,12 @@ def unforeseen_page(request_id: str) -> Rendered:
     )
 
 
-def _page(status: int, title: str, detail: str, request_id: str) -> Rendered:
-    context = {"title": title, "detail": detail, "advice": _ADVICE.get(status, ""), "request_id": request_id}
-    return Rendered(TEMPLATE, {**context, "status": status}, status)
+def ended_page() -> Rendered:
+    """Return the page for a form whose session has ended: it is given back to be copied."""
+    detail = "Your session has ended, and nothing was done."
+    return _page(401, "You are not signed in", detail, "", "Copy what you typed, sign in, and send it again.")
+
+
+def _page(status: int, title: str, detail: str, request_id: str, advice: str = "") -> Rendered:
+    context = {"title": title, "detail": detail, "advice": advice or _ADVICE.get(status, ""), "status": status}
+    return Rendered(TEMPLATE, {**context, "request_id": request_id, "given_back": None}, status)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from payonce.console import answers, cookies, csrf
 from payonce.console.guard import may
 from payonce.console.rendering import Surroundings, render
-from payonce.console.requests import form_of
-from payonce.domain.errors import Forbidden
+from payonce.console.requests import URLENCODED, form_of
+from payonce.domain.errors import BodyMalformed, Forbidden
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from payonce.console.answers import Answer
     from payonce.console.page import Page, Rendered
     from payonce.console.parts import Parts
+    from payonce.console.refused import Sent
     from payonce.console.requests import Form, Incoming
     from payonce.console.sessions import Session
 
@@ -31,6 +33,7 @@ class Exchange:
         self.incoming = incoming
         self.session: Session | None = None
         self.merchant_id: str | None = None
+        self.sent: Sent | None = None
         self._navigation = navigation
 
     @property
@@ -86,11 +89,19 @@ class Exchange:
             if session is None:
                 return None
             form = form_of(self.incoming)
+            if self.sent is not None:
+                self.sent.fields = form.fields
             csrf.require_token(session.token, form.fields.get(csrf.FIELD, ""))
         except Forbidden as error:
             self.note("POST", error.detail, refused=True)
             raise
         return form
+
+    def read_without_session(self) -> None:
+        """Read what was typed into a form whose session has ended. It is shown to be copied, and nothing acts on it."""
+        if self.sent is not None and self.incoming.headers.get("content-type", "").startswith(URLENCODED):
+            with suppress(BodyMalformed):
+                self.sent.fields = form_of(self.incoming).fields
 
     def ended(self) -> Answer:
         """Return the answer to a form whose session has ended."""

@@ -14,6 +14,7 @@ from payonce.domain.errors import PayonceError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from payonce.console.forms import Form
     from payonce.ports import Deadline, IdSource
     from payonce.wiring.application import Application
 
@@ -136,7 +137,11 @@ class Page(_Route):
 
 @dataclass(frozen=True, kw_only=True)
 class Action(_Route):
-    """What a form does. ``act`` calls a use case and raises what that raises; each call is audited."""
+    """What a form does. ``act`` calls a use case and raises what that raises; each call is audited.
+
+    ``form`` is what the form asks for: it is given back from it when ``act`` refuses.
+    """
 
     role: Role = Role.OPERATOR
     act: Callable[[Services, ActionRequest], Done]
+    form: Form | None = None

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from payonce.console.assets import ASSETS_PATH, asset
 from payonce.console.csrf import FIELD
 from payonce.console.filters import FILTERS
+from payonce.console.forms import FORMS
 from payonce.console.page import Rendered, Role
 from payonce.extras import needs
 
@@ -61,9 +62,9 @@ class Surroundings:
         place = self.base + ("" if parts.path == "/" else quote(parts.path, safe=_SAFE_IN_PATHS))
         return f"{place}?{asked}" if asked else place
 
-    def hidden(self) -> Markup:
-        """Return a form's hidden fields: the token, the form's own key, and the merchant it is about."""
-        fields = [(FIELD, self.csrf), (KEY_FIELD, self.ids.new(KEY_ID_PREFIX))]
+    def hidden(self, key: str = "") -> Markup:
+        """Return a form's hidden fields: the token, its ``key`` or a new one, and the merchant it is about."""
+        fields = [(FIELD, self.csrf), (KEY_FIELD, key or self.ids.new(KEY_ID_PREFIX))]
         if self.merchant_id:
             fields.append((MERCHANT_PARAMETER, self.merchant_id))
         return Markup("").join(
@@ -109,6 +110,7 @@ def environment() -> Environment:
         cache_size=-1,
     )
     made.filters.update(FILTERS)
+    made.globals["forms"] = FORMS
     return made
 
 

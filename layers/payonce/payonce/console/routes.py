@@ -6,6 +6,7 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from payonce.console import forms
 from payonce.console.page import Action, Page, Role
 
 if TYPE_CHECKING:
@@ -51,32 +52,56 @@ PAGES: tuple[Page, ...] = (
 # By the function that serves them (template.yaml).
 ACTIONS: Mapping[str, tuple[Action, ...]] = MappingProxyType(
     {
-        "key_actions": (Action(path="/keys/release", act=_at("actions.keys:release")),),
+        "key_actions": (Action(path="/keys/release", act=_at("actions.keys:release"), form=forms.RELEASE_KEY),),
         "webhook_actions": (
             Action(
-                path="/webhooks/{endpoint_id}/deliveries/{delivery_id}/redeliver", act=_at("actions.webhooks:redeliver")
+                path="/webhooks/{endpoint_id}/deliveries/{delivery_id}/redeliver",
+                act=_at("actions.webhooks:redeliver"),
+                form=forms.REDELIVER,
             ),
-            Action(path="/webhooks/{endpoint_id}/replays", act=_at("actions.webhooks:replay")),
-            Action(path="/webhooks/{endpoint_id}/status", act=_at("actions.webhooks:change_status")),
+            Action(path="/webhooks/{endpoint_id}/replays", act=_at("actions.webhooks:replay"), form=forms.REPLAY),
+            Action(
+                path="/webhooks/{endpoint_id}/status",
+                act=_at("actions.webhooks:change_status"),
+                form=forms.CHANGE_STATUS,
+            ),
         ),
         "routing_actions": (
-            Action(path="/gateways/overrides/releases", platform=True, act=_at("actions.routing:release")),
-            Action(path="/gateways/overrides/drains", platform=True, act=_at("actions.routing:drain")),
+            Action(
+                path="/gateways/overrides/releases",
+                platform=True,
+                act=_at("actions.routing:release"),
+                form=forms.RELEASE_OVERRIDE,
+            ),
+            Action(
+                path="/gateways/overrides/drains", platform=True, act=_at("actions.routing:drain"), form=forms.DRAIN
+            ),
         ),
         "case_actions": (
-            Action(path="/breaks/{break_id}/assign", act=_at("actions.cases:assign")),
-            Action(path="/breaks/{break_id}/comment", act=_at("actions.cases:comment")),
-            Action(path="/breaks/{break_id}/propose", act=_at("actions.cases:propose")),
-            Action(path="/breaks/{break_id}/approve", role=Role.APPROVER, act=_at("actions.cases:approve")),
-            Action(path="/breaks/{break_id}/reject", role=Role.APPROVER, act=_at("actions.cases:reject")),
-            Action(path="/breaks/{break_id}/dismiss", platform=True, act=_at("actions.cases:dismiss")),
-            Action(path="/breaks/{break_id}/match", platform=True, act=_at("actions.matches:match")),
-            Action(path="/breaks/{break_id}/unmatch", platform=True, act=_at("actions.matches:unmatch")),
+            Action(path="/breaks/{break_id}/assign", act=_at("actions.cases:assign"), form=forms.ASSIGN),
+            Action(path="/breaks/{break_id}/comment", act=_at("actions.cases:comment"), form=forms.COMMENT),
+            Action(path="/breaks/{break_id}/propose", act=_at("actions.cases:propose"), form=forms.PROPOSE),
+            Action(
+                path="/breaks/{break_id}/approve",
+                role=Role.APPROVER,
+                act=_at("actions.cases:approve"),
+                form=forms.APPROVE,
+            ),
+            Action(
+                path="/breaks/{break_id}/reject", role=Role.APPROVER, act=_at("actions.cases:reject"), form=forms.REJECT
+            ),
+            Action(
+                path="/breaks/{break_id}/dismiss", platform=True, act=_at("actions.cases:dismiss"), form=forms.DISMISS
+            ),
+            Action(path="/breaks/{break_id}/match", platform=True, act=_at("actions.matches:match"), form=forms.MATCH),
+            Action(
+                path="/breaks/{break_id}/unmatch", platform=True, act=_at("actions.matches:unmatch"), form=forms.UNMATCH
+            ),
         ),
         # Apart from the others: its function carries what reads workbooks, and may write where files arrive.
         "file_actions": (
-            Action(path="/files", platform=True, act=_at("actions.files:upload")),
-            Action(path="/files/{file_id}/accept", platform=True, act=_at("actions.files:accept")),
+            Action(path="/files", platform=True, act=_at("actions.files:upload"), form=forms.UPLOAD),
+            Action(path="/files/{file_id}/accept", platform=True, act=_at("actions.files:accept"), form=forms.ACCEPT),
         ),
     }
 )

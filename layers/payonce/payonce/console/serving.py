@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from payonce.console import answers, cookies
 from payonce.console.assets import ASSETS_PATH, assets
-from payonce.console.errors_shown import error_page, unforeseen_page
+from payonce.console.errors_shown import ended_page, error_page, unforeseen_page
 from payonce.console.exchange import SIGN_IN, Exchange
 from payonce.console.guard import merchant_for, require_role
 from payonce.console.page import ActionRequest, Download, PageRequest
+from payonce.console.refused import given_back, sent_to
 from payonce.console.rendering import KEY_FIELD, MERCHANT_PARAMETER
 from payonce.console.signing_in import SESSION_FORMS, sign_in_page, signed_in_first
 from payonce.domain.errors import (
@@ -24,6 +26,7 @@ from payonce.domain.errors import (
     PayonceError,
     StoreRequestInvalid,
     StoreUnavailable,
+    Unauthenticated,
 )
 from payonce.domain.problems import problem_of
 from payonce.observability import get_logger
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from payonce.console.answers import Answer
-    from payonce.console.page import Action, Page
+    from payonce.console.page import Action, Page, Rendered
     from payonce.console.parts import Parts
     from payonce.console.requests import Incoming
     from payonce.console.sessions import Session
@@ -71,9 +74,10 @@ class Console:
             get_logger().exception("invalid request", extra=about)
         except PayonceError as error:
             get_logger().info("refused", extra={**about, "error": type(error).__name__})
-            return exchange.page(error_page(error, incoming.request_id, incoming.query))
-        except Exception:
+            return _refusal(exchange, error, error_page(error, incoming.request_id, incoming.query))
+        except Exception as error:
             get_logger().exception("unforeseen error", extra=about)
+            return _refusal(exchange, error, unforeseen_page(incoming.request_id))
         return exchange.page(unforeseen_page(incoming.request_id))
 
     def _get(self, exchange: Exchange) -> Answer:
@@ -95,15 +99,19 @@ class Console:
         return answers.download(made)
 
     def _post(self, exchange: Exchange, actions: Sequence[Action]) -> Answer:
+        exchange.sent = sent = sent_to(actions, exchange.incoming.path)
         form = exchange.checked_form()
         session = exchange.session
         if form is None or session is None:
-            return exchange.ended()
-        action, parameters = matched(actions, exchange.incoming.path)
+            return _ended(exchange)
+        if sent is None:
+            raise NotFound(_NO_SUCH_PAGE)
+        action, parameters = sent.action, sent.parameters
         _admit(exchange, session, action, action.path, form.fields.get(MERCHANT_PARAMETER, ""))
         key = form.fields.get(KEY_FIELD, "")
         if key and not _FORM_KEY.fullmatch(key):
             raise BodyMalformed("The form's key is not one of ours. Open the page again, and send the form from there.")
+        sent.may_act = True
         request = ActionRequest(**_asked(exchange, session, parameters), fields=form.fields, files=form.files, key=key)
         try:
             done = action.act(self._parts.application, request)
@@ -120,6 +128,27 @@ class Console:
             self._parts.sessions.use(session)
         said = (cookies.said_cookie(done.said),) if done.said else ()
         return answers.see(exchange.around.url(done.location), said)
+
+
+def _refusal(exchange: Exchange, error: Exception, rendered: Rendered) -> Answer:
+    """Return the page of an error, with the form that was refused."""
+    if exchange.sent is None or exchange.sent.action.form is None:
+        return exchange.page(rendered)
+    context = {**rendered.context, "given_back": given_back(exchange, error)}
+    # The address stays that of the form's page: what is loaded anew from there is the page, as it stands then.
+    answer = exchange.page(replace(rendered, context=context))
+    return replace(answer, headers={**answer.headers, "HX-Push-Url": "false"})
+
+
+def _ended(exchange: Exchange) -> Answer:
+    """Return the answer to a form whose session has ended: what was typed is shown once more, to be copied."""
+    exchange.read_without_session()
+    kept = given_back(exchange, Unauthenticated(""))
+    if kept is None or not kept.is_worth_copying:
+        return exchange.ended()
+    answer = _refusal(exchange, Unauthenticated(""), ended_page())
+    # The whole page goes, with the name and the tokens of who was signed in.
+    return replace(answer, headers={**answer.headers, "HX-Retarget": "body", "HX-Reswap": "innerHTML"})
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from payonce.console.filters import money
 from payonce.console.page import Done
 from payonce.console.views.one_break import break_asked_for, identity_of_case
 from payonce.domain.errors import BodyMalformed, CorrectionStateConflict, FileRejected, WriteConflict
@@ -39,12 +40,15 @@ _CHANGED: Final = "Somebody changed this break at the same time. Open it again, 
 def assign(services: Services, request: ActionRequest) -> Done:
     """Assign the break to a person, or to nobody. A repetition changes nothing.
 
-    Raises ``NotFound``, ``BodyMalformed`` for an unclear name, and ``CorrectionStateConflict`` if somebody else changed
-    the break at the same time.
+    Raises ``NotFound``, ``BodyMalformed`` for an unclear name, and ``CorrectionStateConflict`` if somebody else has
+    changed the break since the form's page was made: it says who has the break now.
     """
-    case = break_asked_for(services, request)
+    case, seen_version = break_asked_for(services, request), version_in(request)
     text = request.operator.name if request.fields.get("mine") else request.fields.get("assignee", "").strip()
-    assignee = principal_name(text, "The name") if text else None
+    try:
+        assignee = principal_name(text, "The name") if text else None
+    except BodyMalformed as error:
+        raise BodyMalformed(error.detail, field="assignee") from None
     try:
         CaseStore(services.database).assign(
             case.break_id,
@@ -52,6 +56,7 @@ def assign(services: Services, request: ActionRequest) -> Done:
             by=request.operator.principal,
             at_ms=request.now_ms,
             of_merchant=request.operator.merchant_id is not None,
+            seen_version=seen_version,
             beside=_audited(services, request, case, "assign_break", f"to {assignee or 'nobody'}"),
         )
     except WriteConflict:
@@ -71,7 +76,9 @@ def comment(services: Services, request: ActionRequest) -> Done:
         or len(text) > MAX_COMMENT_CHARACTERS
         or not all(letter == "\n" or is_visible(letter) for letter in text)
     ):
-        raise BodyMalformed(f"A comment is visible text of at most {MAX_COMMENT_CHARACTERS:,} characters.")
+        raise BodyMalformed(
+            f"A comment is visible text of at most {MAX_COMMENT_CHARACTERS:,} characters.", field="text"
+        )
     told = request.operator.merchant_id is not None or bool(request.fields.get("for_merchant"))
     CaseStore(services.database).comment(
         case.break_id,
@@ -119,9 +126,15 @@ def propose(services: Services, request: ActionRequest) -> Done:
     amount_minor = _amount_in(request, before.currency)
     made = (version + 1, request.operator.principal, amount_minor)
     if (before.proposal_version, before.proposed_by, before.amount_minor) != made:
-        services.corrections.propose(
-            identity, amount_minor=amount_minor, actor=request.operator.principal, proposal_version=version
-        )
+        try:
+            services.corrections.propose(
+                identity, amount_minor=amount_minor, actor=request.operator.principal, proposal_version=version
+            )
+        except CorrectionStateConflict as conflict:
+            proposed = money(before.amount_minor, before.currency)
+            raise CorrectionStateConflict(
+                f"{conflict.detail} {proposed} is proposed now.", version=before.proposal_version
+            ) from None
     return Done(break_path(case.break_id), "The amount is proposed. Somebody else has to approve it.")
 
 
@@ -148,10 +161,10 @@ def reject(services: Services, request: ActionRequest) -> Done:
 
 
 def version_in(request: ActionRequest) -> int:
-    """Return the version of the proposal that the form was rendered for. Raises ``BodyMalformed``."""
+    """Return the version, of the proposal or of the break, that the form was made for. Raises ``BodyMalformed``."""
     text = request.fields.get("version", "")
     if not _VERSION.fullmatch(text):
-        raise BodyMalformed("The form does not say which proposal it is about. Open the page again.")
+        raise BodyMalformed("The form does not say which version it is about. Open the page again.")
     return int(text)
 
 
@@ -159,7 +172,9 @@ def reason_in(request: ActionRequest) -> str:
     """Return the reason in the form, one line of visible text. Raises ``BodyMalformed``."""
     reason = request.fields.get("reason", "").strip()
     if not reason or len(reason) > MAX_REASON_CHARACTERS or not all(map(is_visible, reason)):
-        raise BodyMalformed(f"A reason is one line of visible text of at most {MAX_REASON_CHARACTERS} characters.")
+        raise BodyMalformed(
+            f"A reason is one line of visible text of at most {MAX_REASON_CHARACTERS} characters.", field="reason"
+        )
     return reason
 
 
@@ -167,7 +182,9 @@ def _amount_in(request: ActionRequest, currency: str) -> int:
     try:
         return minor_of(request.fields.get("amount", ""), currency, line=0, field="amount")
     except FileRejected:
-        raise BodyMalformed(f"An amount is a decimal number of {currency}, with its decimals at most.") from None
+        raise BodyMalformed(
+            f"An amount is a decimal number of {currency}, with its decimals at most.", field="amount"
+        ) from None
 
 
 def _once(case: Case, request: ActionRequest) -> list[Write]:

@@ -30,7 +30,7 @@ def upload(services: Services, request: ActionRequest) -> Done:
     """
     file = request.files.get("file")
     if file is None:
-        raise FileRejected("No file was chosen.")
+        raise FileRejected("No file was chosen.", field="file")
     looked_at = desk_of(services).look_at(
         file.name,
         file.body,

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from payonce.console.page import Done, Role
+from payonce.console.refused import PLACE
 from payonce.domain.errors import BodyMalformed, Forbidden, NotFound
 from payonce.idempotency.audit import Transition
 from payonce.idempotency.release import ReleaseOrder
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from payonce.console.page import ActionRequest, Services
 
 _FENCE = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
-_PLACE = re.compile(r"/(?:keys|payments/pay_[0-9A-Z]{26})", re.ASCII)
 
 
 def release(services: Services, request: ActionRequest) -> Done:
@@ -49,7 +49,7 @@ def release(services: Services, request: ActionRequest) -> Done:
     place = fields.get("next", "")
     # The page of acts is read by who asks why a key was given back, and which.
     said = f"The key of claim {claim_id} was released ({order.reason.strip()}): it may be used again."
-    done = Done(place if _PLACE.fullmatch(place) else "/keys", said)
+    done = Done(place if PLACE.fullmatch(place) else "/keys", said)
     try:
         services.release_desk.release(order)
     except NotFound:

@@ -34,7 +34,7 @@ def match(services: Services, request: ActionRequest) -> Done:
     by, reason = request.operator.principal, reason_in(request)
     names = [line.strip() for line in request.fields.get("others", "").splitlines() if line.strip()]
     if len(names) > MAX_NAMES:
-        raise BodyMalformed(f"At most {MAX_NAMES} breaks and rows can be named.")
+        raise BodyMalformed(f"At most {MAX_NAMES} breaks and rows can be named.", field="others")
     if case.match_id is not None:
         before = MatchStore(services.database).get(case.match_id).match
         if (before.by, before.reason) != (by, reason):

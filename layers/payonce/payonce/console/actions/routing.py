@@ -14,11 +14,14 @@ import re
 from typing import TYPE_CHECKING
 
 from payonce.console.page import Done
+from payonce.console.views.routing_now import what_it_does
 from payonce.domain.durations import MINUTE_MS
 from payonce.domain.errors import BodyMalformed, OverrideConflict, OverrideRefused
 from payonce.ports import Insert, Table
-from payonce.routing.control.override_desk import OverrideDesk
+from payonce.routing.control.control_store import ControlStore
+from payonce.routing.control.override_desk import OverrideDesk, last_version
 from payonce.routing.control.routing_settings import Mode
+from payonce.routing.control.seen import seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,9 +47,9 @@ def drain(services: Services, request: ActionRequest) -> Done:
     """
     gateway = request.fields.get("gateway", "")
     if gateway not in services.settings.routing.neutral:
-        raise OverrideRefused(f"Routing knows no gateway {gateway}.")
-    percent = _whole(request.fields.get("percent", "0"), "The part of its weight", 100)
-    minutes = _whole(request.fields.get("minutes", ""), "The minutes", 100_000)
+        raise OverrideRefused(f"Routing knows no gateway {gateway}.", field="gateway")
+    percent = _whole(request, "percent", "The part of its weight", 100)
+    minutes = _whole(request, "minutes", "The minutes", 100_000)
     seen_version = _seen_version(request)
 
     def act(desk: OverrideDesk, beside: Sequence[Write]) -> Override:
@@ -96,9 +99,22 @@ def _once(services: Services, request: ActionRequest, act: Callable[[OverrideDes
     marker = Insert(Table.ROUTING, {**form, "purge_at": request.now_ms // 1000 + FORM_KEPT_SECONDS})
     try:
         act(OverrideDesk(services.database, services.clock, routing.neutral), [marker])
-    except OverrideConflict:
+    except OverrideConflict as conflict:
         if services.database.get(Table.ROUTING, form) is None:
-            raise
+            raise _with_what_is_in_force(services, conflict, request.now_ms) from None
+
+
+def _with_what_is_in_force(services: Services, conflict: OverrideConflict, now_ms: int) -> OverrideConflict:
+    """Return the refusal with what it is about, so that the form, sent again, is about a change that was seen."""
+    weights = services.settings.routing.neutral
+    control = ControlStore(services.database).read()
+    newest = next(OverrideDesk(services.database, services.clock, weights).history(), None)
+    override = seen(control, frozenset(weights) | frozenset(services.settings.gateways)).override
+    left = override.left_at(now_ms) if override is not None and override.is_in_force(now_ms) else None
+    says = f"{what_it_does(left, now_ms)} ({left.reason})" if left is not None else "nothing is overridden"
+    return OverrideConflict(
+        f"{conflict.detail} In force now: {says}.", seen=last_version(control.override_version, newest)
+    )
 
 
 def _seen_version(request: ActionRequest) -> int:
@@ -108,7 +124,8 @@ def _seen_version(request: ActionRequest) -> int:
     return int(text)
 
 
-def _whole(text: str, what: str, most: int) -> int:
+def _whole(request: ActionRequest, name: str, what: str, most: int) -> int:
+    text = request.fields.get(name, "")
     if not WHOLE.fullmatch(text) or int(text) > most:
-        raise BodyMalformed(f"{what} is a whole number, at most {most}.")
+        raise BodyMalformed(f"{what} is a whole number, at most {most}.", field=name)
     return int(text)

@@ -46,11 +46,12 @@ def replay(services: Services, request: ActionRequest) -> Done:
     from_ms, until_ms = moment_of(request.fields, "from"), moment_of(request.fields, "until", is_end=True)
     only = choice_of(request.fields, "only", ReplayOnly) or ReplayOnly.UNDELIVERED
     if from_ms is None or until_ms is None:
-        raise BodyMalformed("A replay needs the beginning and the end of a range of time.")
+        missing = "from" if from_ms is None else "until"
+        raise BodyMalformed("A replay needs the beginning and the end of a range of time.", field=missing)
     if until_ms < from_ms:
-        raise BodyMalformed("The time range ends before it begins.")
+        raise BodyMalformed("The time range ends before it begins.", field="until")
     if only is ReplayOnly.HELD:
-        raise BodyMalformed("only is one of: undelivered, all.")
+        raise BodyMalformed("only is one of: undelivered, all.", field="only")
     work = StartReplay(
         endpoint_id,
         merchant_id=request.require_merchant(),

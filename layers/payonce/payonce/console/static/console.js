@@ -52,7 +52,8 @@ document.addEventListener("htmx:afterSettle", (event) => {
   enliven(document);
   if (event.detail.boosted) {
     scrollTo(0, 0);
-    document.getElementById("main")?.focus({ preventScroll: true });
+    const wrong = document.querySelector("#main [aria-invalid='true']");
+    (wrong ?? document.getElementById("main"))?.focus({ preventScroll: !wrong });
   }
 });
 

@@ -27,7 +27,9 @@ def text_of(query: Mapping[str, str], name: str) -> str | None:
     """Return a parameter without blanks around it, ``None`` for an empty one. A long one raises ``BodyMalformed``."""
     text = query.get(name, "").strip()
     if len(text) > MAX_TEXT_CHARACTERS:
-        raise BodyMalformed(f"{name} has more than {MAX_TEXT_CHARACTERS} characters; nothing stored has as many.")
+        raise BodyMalformed(
+            f"{name} has more than {MAX_TEXT_CHARACTERS} characters; nothing stored has as many.", field=name
+        )
     return text or None
 
 
@@ -39,7 +41,7 @@ def choice_of[Choice: StrEnum](query: Mapping[str, str], name: str, choices: typ
     try:
         return choices(text)
     except ValueError:
-        raise BodyMalformed(f"{name} is one of: {', '.join(choices)}.") from None
+        raise BodyMalformed(f"{name} is one of: {', '.join(choices)}.", field=name) from None
 
 
 def currency_of(query: Mapping[str, str], name: str = "currency") -> str | None:
@@ -48,7 +50,7 @@ def currency_of(query: Mapping[str, str], name: str = "currency") -> str | None:
     if text is None:
         return None
     if text.upper() not in MINOR_UNIT_EXPONENTS:
-        raise BodyMalformed(f"{name} is an ISO 4217 code of a currency in use, such as EUR.")
+        raise BodyMalformed(f"{name} is an ISO 4217 code of a currency in use, such as EUR.", field=name)
     return text.upper()
 
 
@@ -61,14 +63,16 @@ def amount_of(query: Mapping[str, str], name: str, currency: str | None) -> int 
     if text is None:
         return None
     if currency is None:
-        raise BodyMalformed(f"{name} needs a currency: choose one.")
+        raise BodyMalformed(f"{name} needs a currency: choose one.", field="currency")
     exponent = MINOR_UNIT_EXPONENTS[currency]
     try:
         minor = Decimal(text.replace(",", ".")).scaleb(exponent) if _AMOUNT.fullmatch(text) else Decimal("NaN")
     except InvalidOperation:  # pragma: no cover - the pattern takes decimals only
         minor = Decimal("NaN")
     if not minor.is_finite() or minor != int(minor) or minor > MAX_AMOUNT_MINOR:
-        raise BodyMalformed(f"{name} is an amount of {currency} with at most {exponent} decimals, such as 12.")
+        raise BodyMalformed(
+            f"{name} is an amount of {currency} with at most {exponent} decimals, such as 12.", field=name
+        )
     return int(minor)
 
 
@@ -95,9 +99,11 @@ def moment_of(query: Mapping[str, str], name: str, *, is_end: bool = False) -> i
         moment = datetime.fromisoformat(text)
         at_ms = (moment.replace(tzinfo=moment.tzinfo or UTC) - _EPOCH) // timedelta(milliseconds=1)
     except (ValueError, OverflowError):
-        raise BodyMalformed(f"{name} is a date or a time, such as 2027-01-15 or 2027-01-15T08:30 (UTC).") from None
+        raise BodyMalformed(
+            f"{name} is a date or a time, such as 2027-01-15 or 2027-01-15T08:30 (UTC).", field=name
+        ) from None
     if not 0 <= at_ms < END_MS:
-        raise BodyMalformed(f"{name} is a time between 1970 and 2286.")
+        raise BodyMalformed(f"{name} is a time between 1970 and 2286.", field=name)
     if not is_end:
         return at_ms
     if _DAY.fullmatch(text):

@@ -65,6 +65,7 @@ def one_file(services: Services, request: PageRequest) -> Rendered:
     file_id = request.path_parameters["file_id"]
     reading = reading_of(services.files, file_id)
     upload = get_upload(services.database, file_id)
+    gateways = [(name, name) for name in sorted(services.settings.gateways)]
     first = _first(request.query.get("from", ""))
     return Rendered(
         "file.html",
@@ -75,7 +76,7 @@ def one_file(services: Services, request: PageRequest) -> Rendered:
             "lines": reading["lines"][first : first + LINES],
             "first": first,
             "next_from": first + LINES if first + LINES < len(reading["lines"]) else 0,
-            "gateways": sorted(services.settings.gateways),
+            "gateways": gateways if len(gateways) == 1 else [("", "choose one"), *gateways],
         },
     )
 

@@ -16,7 +16,7 @@ from payonce.console.plots.drawing import percent
 from payonce.console.plots.heat_map import column_of, heat_map
 from payonce.console.plots.lines import Series, lines_plot
 from payonce.console.plots.shares import shares_plot
-from payonce.console.views.routing_now import ANY_METHOD, RoutingNow, routing_now
+from payonce.console.views.routing_now import ANY_METHOD, RoutingNow, routing_now, what_it_does
 from payonce.domain.errors import BodyMalformed
 from payonce.overview.minutes import minute_of
 from payonce.routing.control.override import parse_override
@@ -39,7 +39,6 @@ RECENT_MINUTES = 15  # of the table
 SHOWN_OVERRIDES = 10
 APPROVED = Outcome.APPROVED.value
 ANSWERED = (APPROVED, Outcome.DECLINED.value)
-LONGEST_MINUTES = 7 * 24 * 60  # of an override
 USUAL_MINUTES = 60
 
 
@@ -103,8 +102,9 @@ def gateways(services: Services, request: PageRequest) -> Rendered:
             "plots": _plots(kept, cell, names, first, last, settings.slo_ms),
             "overrides": [_override_row(entry) for entry in overrides],
             "override_version": last_version(now.override_version, next(iter(overrides), None)),
-            "longest_minutes": LONGEST_MINUTES,
             "usual_minutes": USUAL_MINUTES,
+            "routed": [(name, name) for name in sorted(settings.neutral)],
+            "drained_first": cell.gateway if cell is not None and cell.gateway in settings.neutral else "",
             "recent_minutes": RECENT_MINUTES,
         },
     )
@@ -215,23 +215,13 @@ def _whole(value: float | None) -> str:
     return "–" if value is None else f"{value:.0f}"
 
 
-def _for(life_ms: int) -> str:
-    return f" for {round(life_ms / 60_000)} min"
-
-
 def _override_row(entry: Entry) -> OverrideRow:
     try:
         override = parse_override(entry.after, None)
     except ValueError:
         says = "unreadable"
     else:
-        issued_ms = override.issued_at_ms
-        parts = [f"mode {override.mode.value}{_for(override.mode_end_ms - issued_ms)}"] if override.mode else []
-        parts += [
-            f"{name} at {percent(share)} of its weight{_for(override.end_of(name) - issued_ms)}"
-            for name, share in sorted(override.shares.items())
-        ]
-        says = "; ".join(parts) or "released"
+        says = what_it_does(override, override.issued_at_ms)
     return OverrideRow(
         version=entry.version, at_ms=entry.at_ms, operator=entry.operator, reason=entry.reason, says=says
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from payonce.console.exports import export_form, exported
+from payonce.console.forms import REPLAYED
 from payonce.console.operations import KEYED_OPERATIONS
 from payonce.console.page import Download, Rendered
 from payonce.console.views.asked import text_of
@@ -105,7 +106,8 @@ def webhook(services: Services, request: PageRequest) -> Rendered | Download:
         sheet, more = deliveries_sheet(sources, merchant_id, endpoint_id, request.query)
         return _download(form, sheet, more)
     page = endpoint_page(sources, merchant_id, endpoint_id, request.query)
-    return Rendered("webhook.html", {"page": page, "statuses": [status.value for status in DeliveryStatus]})
+    statuses = [status.value for status in DeliveryStatus]
+    return Rendered("webhook.html", {"page": page, "statuses": statuses, "replayed": REPLAYED})
 
 
 def delivery(services: Services, request: PageRequest) -> Rendered:

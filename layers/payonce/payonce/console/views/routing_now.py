@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from payonce.console.plots.drawing import percent
 from payonce.routing.control.choice import applies
 from payonce.routing.control.control_store import ControlStore
 from payonce.routing.control.document import EVERYTHING
@@ -65,6 +66,16 @@ class RoutingNow:
         return (
             "Decisions route payments." if self.mode is Mode.ON else "Decisions route a part of the payments (canary)."
         )
+
+
+def what_it_does(override: Override, now_ms: int) -> str:
+    """Return what the override does from ``now_ms`` on, each part with the minutes that it lasts."""
+    parts = [(f"mode {override.mode.value}", override.mode_end_ms)] if override.mode else []
+    parts += [
+        (f"{name} at {percent(share)} of its weight", override.end_of(name))
+        for name, share in sorted(override.shares.items())
+    ]
+    return "; ".join(f"{says} for {round((end_ms - now_ms) / 60_000)} min" for says, end_ms in parts) or "released"
 
 
 def routing_now(services: Services, now_ms: int) -> RoutingNow:

@@ -82,17 +82,26 @@ class CaseStore:
         by: str,
         at_ms: int,
         of_merchant: bool = False,
+        seen_version: int | None = None,
         beside: Sequence[Write] = (),
     ) -> Case:
         """Assign the case to ``assignee``, or to nobody, and record who did. Raises ``NotFound`` and ``WriteConflict``.
 
         ``of_merchant``: the assignee is the merchant's, beside the operator's own. Nothing is written if it is
-        that one's already. ``beside`` are further writes for the same transaction.
+        that one's already. ``seen_version`` is the version that whoever assigns has seen, ``None`` for any: if it is
+        another, ``CorrectionStateConflict`` says who has the break, and the version now is its ``version``. ``beside``
+        are further writes for the same transaction.
         """
         case = self.get(break_id)
         side = "merchant_assignee" if of_merchant else "assignee"
         if getattr(case, side) == assignee:
             return case
+        if seen_version not in (None, case.version):
+            has_it = getattr(case, side) or "nobody"
+            raise CorrectionStateConflict(
+                f"Somebody has changed this break meanwhile: it is assigned to {has_it} now. Nothing was changed.",
+                version=case.version,
+            )
         # updated_at_ms stays: it decides which run may judge the case, and an assignment changes nothing to judge.
         assigned: dict[str, Any] = {side: assignee}
         after = replace(case.changed(CaseChange.ASSIGNED, at_ms=case.updated_at_ms), **assigned)
