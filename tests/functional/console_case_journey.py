@@ -35,6 +35,8 @@ def send(browser: Browser, what: str, break_id: str, **fields: str) -> Seen:
     """Open a break, and send a form from its page."""
     page = browser.get(f"/breaks/{break_id}")
     form = {"csrf": page.hidden("csrf"), "key": page.hidden("key"), **fields}
+    if what == "assign":  # its form is the page's first with a version
+        form["version"] = page.hidden("version")
     return browser.post(f"/breaks/{break_id}/{what}", form)
 
 

@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict
 
-from payonce.domain.errors import BodyMalformed
+from payonce.domain.errors import CursorUnknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,14 +60,14 @@ def make_cursor(position: str, listing: Listing) -> str:
 
 
 def read_cursor(cursor: str, listing: Listing) -> str:
-    """Return the position. Raises ``BodyMalformed`` unless the cursor was made for this ``listing``."""
+    """Return the position. Raises ``CursorUnknown`` unless the cursor was made for this ``listing``."""
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
     except (binascii.Error, ValueError):
         text = ""
     position, _, check = text.rpartition(".")
     if not _POSITION.fullmatch(position) or check != _check(position, listing):
-        raise BodyMalformed(
+        raise CursorUnknown(
             "The cursor is not one that this API returned for this list with these filters. Start again without it."
         )
     return position

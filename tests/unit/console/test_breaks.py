@@ -231,7 +231,7 @@ def test_the_page_names_the_breaks_and_keeps_its_filters(world: Application) -> 
     assert "<script>" not in page.text.replace('<script src="', "")
     page = browser.get("/breaks?currency=EUR")
     assert page.text.count("/breaks/brk_") == 5
-    assert '/breaks?format=csv&amp;currency=EUR"' in page.text
+    assert '/breaks?format=csv&amp;currency=EUR&amp;list=breaks"' in page.text
     assert 'name="currency" maxlength="3" value="EUR"' in page.text
     assert "10.50 EUR" in page.text
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from payonce.console.forms import Field
 from payonce.console.page import MerchantNotChosen, Rendered
-from payonce.console.rendering import MERCHANT_PARAMETER
-from payonce.domain.errors import StoreUnavailable
+from payonce.console.refused import Drawn
+from payonce.console.rendering import MERCHANT_PARAMETER, NO_FILTERS
+from payonce.domain.errors import BodyMalformed, CursorUnknown, StoreUnavailable
 from payonce.domain.problems import INTERNAL, problem_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from payonce.domain.errors import PayonceError
 
@@ -43,6 +45,28 @@ _ADVICE: Mapping[int, str] = MappingProxyType(
     }
 )
 
+# What filters are called on their pages.
+_LABELS: Mapping[str, str] = MappingProxyType(
+    {
+        "q": "Find by any id, reference, key, customer or token",
+        "key": "Key, as the merchant sent it",
+        "min": "Amount from",
+        "max": "Amount to",
+        "amount": "At least the amount",
+        "age": "At least days old",
+        "from": "From (UTC)",
+        "until": "Until (UTC)",
+        "payer": "Payer's token or charge at the gateway",
+        "assignee": "Assigned to (name, me, -)",
+        "sort": "Order",
+    }
+)
+
+
+def label_of(name: str) -> str:
+    """Return the label of a filter."""
+    return _LABELS.get(name, name.capitalize())
+
 
 def error_page(error: PayonceError, request_id: str, query: Mapping[str, str] = _NOTHING) -> Rendered:
     """Return the page of an error of the tree, with the status of its problem type.
@@ -52,7 +76,26 @@ def error_page(error: PayonceError, request_id: str, query: Mapping[str, str] = 
     if isinstance(error, MerchantNotChosen):
         asked = {name: text for name, text in query.items() if text and name != MERCHANT_PARAMETER}
         return Rendered("merchant.html", {"detail": error.detail, "asked": asked})
+    if isinstance(error, CursorUnknown):
+        detail = "The address is of another list, of other filters, or made up. Nothing is wrong with the list."
+        return _page(404, "The list has no such page", detail, request_id, is_list=True)
     problem = problem_of(error)
+    if isinstance(error, BodyMalformed) and query:
+        # A filter that was refused: what was typed is given back, as of a form that acts.
+        wrong = error.extensions.get("field", "")
+        names = [name for name in query if name not in NO_FILTERS]
+        # A field that was left out is wrong, too: it is asked for.
+        names += [wrong] if wrong and wrong not in names else []
+        fields = [
+            Drawn(
+                field=Field(name=name, label=label_of(name), required=False),
+                value=query.get(name, ""),
+                options=(),
+                wrong=error.detail if name == wrong else "",
+            )
+            for name in names
+        ]
+        return _page(problem.status, problem.title, error.detail, request_id, is_list=True, asked=fields)
     if isinstance(error, StoreUnavailable):
         # Its own sentence is for a program: it names AWS's code, and the same key.
         detail = "The database did not answer as it should. The log has the reason."
@@ -75,6 +118,17 @@ def ended_page() -> Rendered:
     return _page(401, "You are not signed in", detail, "", "Copy what you typed, sign in, and send it again.")
 
 
-def _page(status: int, title: str, detail: str, request_id: str, advice: str = "") -> Rendered:
+def _page(
+    status: int,
+    title: str,
+    detail: str,
+    request_id: str,
+    advice: str = "",
+    *,
+    is_list: bool = False,
+    asked: Sequence[Drawn] = (),
+) -> Rendered:
     context = {"title": title, "detail": detail, "advice": advice or _ADVICE.get(status, ""), "status": status}
-    return Rendered(TEMPLATE, {**context, "request_id": request_id, "given_back": None}, status)
+    return Rendered(
+        TEMPLATE, {**context, "request_id": request_id, "given_back": None, "is_list": is_list, "asked": asked}, status
+    )

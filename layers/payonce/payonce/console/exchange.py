@@ -51,6 +51,7 @@ class Exchange:
             merchant_id=self.merchant_id,
             theme=incoming.cookies.get(cookies.THEME, ""),
             said=cookies.said_in(incoming.cookies.get(cookies.SAID, "")),
+            query=incoming.query,
             navigation=seen,
         )
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from payonce.console.operators import Operator, Role
-from payonce.domain.errors import PayonceError
+from payonce.domain.errors import BodyMalformed, PayonceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -130,9 +130,25 @@ class _Route:
 
 @dataclass(frozen=True, kw_only=True)
 class Page(_Route):
-    """A page that is read. ``view`` changes nothing."""
+    """A page that is read. ``view`` changes nothing.
+
+    ``lists`` are the page's lists as files, by the names that ``?list=`` gives them; without it the first is meant.
+    """
 
     view: Callable[[Services, PageRequest], Rendered | Download]
+    lists: Mapping[str, Callable[[Services, PageRequest], Download]] = _NOTHING
+
+    def asked_for(self, query: Mapping[str, str]) -> Callable[[Services, PageRequest], Rendered | Download]:
+        """Return what answers the query: the view or, with ``?format=``, a list of the page as a file.
+
+        Raises ``BodyMalformed`` for a list that the page has not.
+        """
+        if not query.get("format") or not self.lists:
+            return self.view
+        name = query.get("list") or next(iter(self.lists))
+        if name not in self.lists:
+            raise BodyMalformed(f"This page can save {', '.join(self.lists)}, and nothing else.")
+        return self.lists[name]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ with needs("console"):
     from markupsafe import Markup
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from payonce.console.operators import Operator
     from payonce.ports import IdSource
@@ -29,6 +29,9 @@ TEMPLATES = Path(__file__).parent / "templates"
 KEY_FIELD = "key"
 MERCHANT_PARAMETER = "merchant"
 KEY_ID_PREFIX = "form"
+# Of an address: the place in a list, what a page that refreshes itself has, and what every link has by itself.
+PLACES = ("cursor", "page", "after")
+NO_FILTERS = frozenset({*PLACES, "format", "list", "seen", "owned", MERCHANT_PARAMETER})
 _SAFE_IN_PATHS = "/%:@!$&'()*+,;=~"  # RFC 3986, section 3.3; what is encoded already stays so
 
 
@@ -37,7 +40,8 @@ class Surroundings:
     """What every template gets beside its view's context.
 
     ``base`` precedes each link, such as /production/console. ``csrf`` is the token of the forms. ``navigation`` are the
-    paths and titles of the pages that the operator may see. ``said`` is what the last action said.
+    paths and titles of the pages that the operator may see. ``said`` is what the last action said, and ``query`` what
+    the address asks for.
     """
 
     base: str
@@ -48,6 +52,7 @@ class Surroundings:
     merchant_id: str | None = None
     theme: str = ""
     said: str = ""
+    query: Mapping[str, str] = field(default_factory=dict)
     navigation: Sequence[tuple[str, str]] = ()
 
     def url(self, path: str, /, **query: str | None) -> str:
@@ -61,6 +66,19 @@ class Surroundings:
         asked = "&".join(filter(None, (parts.query, urlencode({name: text for name, text in named.items() if text}))))
         place = self.base + ("" if parts.path == "/" else quote(parts.path, safe=_SAFE_IN_PATHS))
         return f"{place}?{asked}" if asked else place
+
+    @property
+    def filters(self) -> dict[str, str]:
+        """Return what the address asks for without the place in a list, and without what is in each address anyway."""
+        return {name: text for name, text in self.query.items() if text and name not in NO_FILTERS}
+
+    def first_page(self) -> str:
+        """Return the link to the first page of this page's list."""
+        return self.url(self.path, **self.filters)
+
+    def saved(self, name: str, form: str) -> str:
+        """Return the link that saves the list ``name`` of this page, with its filters, as a file."""
+        return self.url(self.path, **{"format": form, **self.filters, "list": name})
 
     def hidden(self, key: str = "") -> Markup:
         """Return a form's hidden fields: the token, its ``key`` or a new one, and the merchant it is about."""
@@ -90,6 +108,9 @@ class Surroundings:
             "url": self.url,
             "hidden": self.hidden,
             "asset": self.asset,
+            "query": self.query,
+            "first_page": self.first_page,
+            "saved": self.saved,
         }
 
     def asset(self, file: str) -> str:

@@ -28,25 +28,82 @@ def _at(place: str) -> Callable[[Any, Any], Any]:
     return called
 
 
+def _lists(module: str, *names: str) -> Mapping[str, Callable[[Any, Any], Any]]:
+    """Return the lists of a page that can be saved as files: that of ``name`` is saved by ``module:name_list``."""
+    return {name: _at(f"views.{module}:{name}_list") for name in names}
+
+
 PAGES: tuple[Page, ...] = (
-    Page(path="/", view=_at("views.overview:overview")),
-    Page(path="/payments", view=_at("views.payment_pages:payments")),
-    Page(path="/payments/{payment_id}", view=_at("views.payment_pages:payment")),
+    Page(
+        path="/",
+        view=_at("views.overview:overview"),
+        lists=_lists("saved_routing", "declines", "doubt_ages", "break_ages"),
+    ),
+    Page(
+        path="/payments",
+        view=_at("views.payment_pages:payments"),
+        lists=_lists("saved_payments", "payments", "found"),
+    ),
+    Page(
+        path="/payments/{payment_id}",
+        view=_at("views.payment_pages:payment"),
+        lists=_lists("saved_payments", "story", "operations", "disputes", "journal"),
+    ),
     Page(path="/keys", view=_at("views.payment_pages:keys")),
-    Page(path="/webhooks", view=_at("views.payment_pages:webhooks")),
-    Page(path="/webhooks/{endpoint_id}", view=_at("views.payment_pages:webhook")),
-    Page(path="/webhooks/{endpoint_id}/deliveries/{delivery_id}", view=_at("views.payment_pages:delivery")),
-    Page(path="/gateways", platform=True, view=_at("views.gateways:gateways")),
-    Page(path="/gateways/decisions", platform=True, view=_at("views.decisions:decisions")),
-    Page(path="/gateways/decisions/{epoch}", platform=True, view=_at("views.decisions:decision")),
-    Page(path="/breaks", view=_at("views.breaks:breaks")),
+    Page(path="/webhooks", view=_at("views.payment_pages:webhooks"), lists=_lists("saved_payments", "endpoints")),
+    Page(
+        path="/webhooks/{endpoint_id}",
+        view=_at("views.payment_pages:webhook"),
+        lists=_lists("saved_payments", "deliveries", "replays"),
+    ),
+    Page(
+        path="/webhooks/{endpoint_id}/deliveries/{delivery_id}",
+        view=_at("views.payment_pages:delivery"),
+        lists=_lists("saved_payments", "attempts"),
+    ),
+    Page(
+        path="/gateways",
+        platform=True,
+        view=_at("views.gateways:gateways"),
+        lists=_lists(
+            "saved_routing", "gateways", "overrides", "heat", "forecast", "shares", "plotted_weights", "limits"
+        ),
+    ),
+    Page(
+        path="/gateways/decisions",
+        platform=True,
+        view=_at("views.decisions:decisions"),
+        lists=_lists("saved_routing", "decisions"),
+    ),
+    Page(
+        path="/gateways/decisions/{epoch}",
+        platform=True,
+        view=_at("views.decisions:decision"),
+        lists=_lists("saved_routing", "forecasts", "weights"),
+    ),
+    Page(path="/breaks", view=_at("views.breaks:breaks"), lists=_lists("breaks", "breaks", "ageing")),
     Page(path="/breaks/{break_id}", view=_at("views.one_break:one_break")),
-    Page(path="/runs", platform=True, view=_at("views.runs:runs")),
-    Page(path="/runs/{run_id}", platform=True, view=_at("views.runs:one_run")),
-    Page(path="/files", platform=True, view=_at("views.files:files")),
-    Page(path="/files/{file_id}", platform=True, view=_at("views.files:one_file")),
+    Page(path="/runs", platform=True, view=_at("views.runs:runs"), lists=_lists("runs", "runs")),
+    Page(
+        path="/runs/{run_id}",
+        platform=True,
+        view=_at("views.runs:one_run"),
+        lists=_lists("runs", "cases", "kinds", "ageing", "tallies"),
+    ),
+    Page(
+        path="/files",
+        platform=True,
+        view=_at("views.files:files"),
+        lists=_lists("files", "accepted", "uploads", "refused"),
+    ),
+    Page(
+        path="/files/{file_id}",
+        platform=True,
+        view=_at("views.files:one_file"),
+        lists=_lists("saved_files", "lines", "wrong", "statements"),
+    ),
     Page(path="/balances", view=_at("views.balances:balances")),
-    Page(path="/audit", role=Role.VIEWER, view=_at("views.audit:audit")),
+    Page(path="/audit", role=Role.VIEWER, view=_at("views.audit:audit"), lists=_lists("audit", "acts")),
 )
 
 # By the function that serves them (template.yaml).

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from contextlib import contextmanager
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from payonce.console import answers, cookies
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from payonce.console.sessions import Session
 
 _FORM_KEY = re.compile(r"form_[0-9A-HJKMNP-TV-Z]{26}")
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 _NO_SUCH_PAGE = "There is no such page."
 
 
@@ -55,7 +57,7 @@ class Console:
     def get(self, incoming: Incoming) -> Answer:
         """Return the answer to a GET. Raises nothing."""
         serve = _file if incoming.path.startswith(ASSETS_PATH) else self._get
-        return self._answered(incoming, serve)
+        return self._answered(incoming, serve, incoming.query)
 
     def post(self, incoming: Incoming, actions: Sequence[Action]) -> Answer:
         """Return the answer to a POST to one of ``actions``. Raises nothing."""
@@ -65,7 +67,9 @@ class Console:
         """Return the answer to a POST that begins or ends a session, or changes how pages look. Raises nothing."""
         return self._answered(incoming, _session_form)
 
-    def _answered(self, incoming: Incoming, serve: Callable[[Exchange], Answer]) -> Answer:
+    def _answered(
+        self, incoming: Incoming, serve: Callable[[Exchange], Answer], query: Mapping[str, str] = _NOTHING
+    ) -> Answer:
         exchange = Exchange(self._parts, incoming, self._navigation)
         about = {"request_id": incoming.request_id, "path": incoming.path}
         try:
@@ -74,7 +78,7 @@ class Console:
             get_logger().exception("invalid request", extra=about)
         except PayonceError as error:
             get_logger().info("refused", extra={**about, "error": type(error).__name__})
-            return _refusal(exchange, error, error_page(error, incoming.request_id, incoming.query))
+            return _refusal(exchange, error, error_page(error, incoming.request_id, query))
         except Exception as error:
             get_logger().exception("unforeseen error", extra=about)
             return _refusal(exchange, error, unforeseen_page(incoming.request_id))
@@ -89,7 +93,9 @@ class Console:
             return signed_in_first(exchange)
         page, parameters = matched(self._pages, incoming.path)
         _admit(exchange, session, page, f"GET {page.path}")
-        made = page.view(self._parts.application, PageRequest(**_asked(exchange, session, parameters)))
+        made = page.asked_for(incoming.query)(
+            self._parts.application, PageRequest(**_asked(exchange, session, parameters))
+        )
         if incoming.is_boosted or not incoming.is_fragment:  # a page that refreshes itself keeps no session open
             self._parts.sessions.use(session)
         if not isinstance(made, Download):

@@ -33,12 +33,18 @@ def corrections_with_status(database: Database, status: CorrectionStatus) -> Ite
 
 
 def corrections_page(
-    database: Database, status: CorrectionStatus, *, limit: int, after: tuple[str, Identity] | None = None
+    database: Database,
+    status: CorrectionStatus,
+    *,
+    limit: int,
+    after: tuple[str, Identity] | None = None,
+    latest_first: bool = False,
 ) -> tuple[list[Correction], str | None]:
     """Return up to ``limit`` corrections of the status, ordered as above, and the position of the next page.
 
-    The position is ``None`` at the end. ``after`` is the position of the page before, and the correction that it names,
-    by the break's id behind its ``#``. One query. Eventually consistent.
+    With ``latest_first`` the order is the other way round. The position is ``None`` at the end. ``after`` is the
+    position of the page before, and the correction that it names, by the break's id behind its ``#``. One query.
+    Eventually consistent.
     """
     start: Item | None = None
     if after is not None:
@@ -49,6 +55,7 @@ def corrections_page(
         Table.PAYMENTS,
         index=BY_STATUS_INDEX,
         partition=("correction_status", status.value),
+        descending=latest_first,
         limit=limit,
         start=start,
     )

@@ -5,6 +5,7 @@
     PayonceError
     ├── RequestRejected                 the caller's request is wrong; nothing was stored
     │   ├── BodyMalformed               the body is not JSON, or not what the route takes
+    │   │   └── CursorUnknown           the cursor is of another list, or was never given out
     │   ├── BodyTooLarge
     │   ├── CardNumberRefused           the body holds what looks like a card number; it is never echoed or logged
     │   ├── Unauthenticated
@@ -81,6 +82,10 @@ class RequestRejected(PayonceError):
 
 class BodyMalformed(RequestRejected):
     """The body, a parameter or a header is not what the route takes."""
+
+
+class CursorUnknown(BodyMalformed):
+    """The cursor is not one that was given out for this list with these filters."""
 
 
 class BodyTooLarge(RequestRejected):

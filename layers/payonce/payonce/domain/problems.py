@@ -39,6 +39,7 @@ class ProblemType:
     retryable: bool = False
 
 
+INVALID = ProblemType("invalid-request", 400, "The request is not valid")
 DECLINED = ProblemType("declined", 402, "The payment was declined")
 RESPONSE_TOO_LARGE = ProblemType("response-too-large", 502, "The response is too large to replay")
 # 504 is what API Gateway sends when it times out, which a client has to treat as an unknown outcome anyway. Every 503
@@ -51,7 +52,8 @@ NOT_EXECUTED = ProblemType("not-executed", 402, "The gateway did not execute the
 
 PROBLEMS: Mapping[type[errors.PayonceError], ProblemType] = MappingProxyType(
     {
-        errors.BodyMalformed: ProblemType("invalid-request", 400, "The request is not valid"),
+        errors.BodyMalformed: INVALID,
+        errors.CursorUnknown: INVALID,
         errors.BodyTooLarge: ProblemType("body-too-large", 413, "The body is too large"),
         errors.CardNumberRefused: ProblemType("card-number-refused", 400, "Card numbers are refused"),
         errors.Unauthenticated: ProblemType("unauthenticated", 401, "The API key is missing or not known"),

@@ -7,44 +7,39 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from payonce.console.page import Download, Rendered
+from payonce.console.page import Rendered
 from payonce.console.parts import Parts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from payonce.console.audit import Act, Acts
-    from payonce.console.exports import ExportForm
-    from payonce.console.page import PageRequest, Services
+    from payonce.console.audit import Act
+    from payonce.console.page import Download, PageRequest, Services
 
 COLUMNS = (("time", 19), ("who", 24), ("what", 40), ("path", 50), ("merchant", 32), ("done", 8), ("result", 60))
 
 
-def audit(services: Services, request: PageRequest) -> Rendered | Download:
-    """Return the page of acts, those about the chosen merchant or all, or with ``?format=`` the list as a file.
+def audit(services: Services, request: PageRequest) -> Rendered:
+    """Return the page of acts, those about the chosen merchant or all.
 
-    A page has 50 rows and costs one round trip. Raises ``BodyMalformed`` for a cursor of another list, and for a form
-    of a file that there is not.
+    A page has 50 rows and costs one round trip. Raises ``BodyMalformed`` for a cursor of another list.
     """
-    acts, cursor = Parts(services).acts, request.query.get("cursor", "")
-    if request.query.get("format"):
-        # Imported here: a page needs none of it, and it takes a quarter of the console's cold start.
-        from payonce.console.exports import export_form
-
-        if (form := export_form(request.query)) is not None:
-            return _saved(acts, request, cursor, form)
-    page = acts.page(request.merchant_id, cursor)
-    return Rendered("audit.html", {"acts": page.acts, "next_cursor": page.next_cursor, "cursor": cursor})
+    page = Parts(services).acts.page(request.merchant_id, request.query.get("cursor", ""))
+    return Rendered("audit.html", {"acts": page.acts, "next_cursor": page.next_cursor})
 
 
-def _saved(acts: Acts, request: PageRequest, cursor: str, form: ExportForm) -> Download:
-    from payonce.console.exports import Instant, Sheet, collected, exported
+def acts_list(services: Services, request: PageRequest) -> Download:
+    """Return the acts as a file. Raises as ``audit`` does."""
+    # Imported here: a page needs none of it, and it takes a quarter of the console's cold start.
+    from payonce.console.exports import Instant, Sheet, collected, saved
+
+    acts = Parts(services).acts
 
     def page_from(place: str | None) -> tuple[Sequence[Act], str | None]:
         found = acts.page(request.merchant_id, place or "")
         return found.acts, found.next_cursor or None
 
-    rows, further = collected(page_from, cursor or None)
+    rows, further = collected(page_from, request.query.get("cursor") or None)
     cells = [
         (
             Instant(act.at_ms),
@@ -57,5 +52,4 @@ def _saved(acts: Acts, request: PageRequest, cursor: str, form: ExportForm) -> D
         )
         for act in rows
     ]
-    file = exported(form, Sheet("audit", COLUMNS, cells), next_cursor=further)
-    return Download(file.name, file.media_type, file.body)
+    return saved(request, Sheet("audit", COLUMNS, cells), further)

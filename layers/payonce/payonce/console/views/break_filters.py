@@ -102,16 +102,16 @@ def break_filter(query: Mapping[str, str], merchant_id: str | None, *, me: str) 
     """
     currency = query.get("currency", "").strip().upper()
     if currency and currency not in MINOR_UNIT_EXPONENTS:
-        raise BodyMalformed("A currency is an ISO 4217 code, such as EUR.")
+        raise BodyMalformed("A currency is an ISO 4217 code, such as EUR.", field="currency")
     assignee = query.get("assignee", "").strip()[:MAX_TEXT_CHARACTERS]
     age = query.get("age", "").strip() or "0"
     if not _DAYS.fullmatch(age):
-        raise BodyMalformed("An age is a number of whole days, at most 9999.")
-    merchants = merchant_id is not None
+        raise BodyMalformed("An age is a number of whole days, at most 9999.", field="age")
+    state = _word(BreakState, query.get("state", "") or BreakState.OPEN.value, "state")
     return BreakFilter(
         merchant_id=merchant_id,
-        state=_word(BreakState, query.get("state", "") or BreakState.OPEN.value, "state"),
-        order=_order(query.get("sort", ""), merchants=merchants),
+        state=state,
+        order=_order(query.get("sort", ""), orders(state, merchants=merchant_id is not None)),
         kind=_word(BreakClass, kind, "kind") if (kind := query.get("kind", "")) else None,
         gateway=query.get("gateway", "").strip()[:MAX_TEXT_CHARACTERS],
         assignee=person_key(me) if assignee == ME else person_key(assignee),
@@ -121,17 +121,20 @@ def break_filter(query: Mapping[str, str], merchant_id: str | None, *, me: str) 
     )
 
 
-def orders(*, merchants: bool) -> tuple[BreakOrder, ...]:
-    """Return the orders that a list has; ``merchants``: the list of one merchant."""
-    return (BreakOrder.NEWEST, BreakOrder.OLDEST) if merchants else (BreakOrder.URGENT, BreakOrder.LATEST)
+def orders(state: BreakState, *, merchants: bool) -> tuple[BreakOrder, ...]:
+    """Return the orders that a list has; ``merchants``: the list of one merchant. The first is the usual one.
+
+    What awaits a decision is in the order of that decision's deadline, whosever it is.
+    """
+    by_age = merchants and state is not BreakState.AWAITING
+    return (BreakOrder.NEWEST, BreakOrder.OLDEST) if by_age else (BreakOrder.URGENT, BreakOrder.LATEST)
 
 
-def _order(text: str, *, merchants: bool) -> BreakOrder:
-    known = orders(merchants=merchants)
+def _order(text: str, known: tuple[BreakOrder, ...]) -> BreakOrder:
     if not text:
         return known[0]
     found = _word(BreakOrder, text, "sort")
-    # A merchant that is chosen later leaves the other list's order behind.
+    # Another merchant, or another state, that is chosen later leaves the other list's order behind.
     return found if found in known else known[0]
 
 
@@ -139,13 +142,13 @@ def _least(text: str, currency: str) -> int:
     if not text:
         return 0
     if not currency:
-        raise BodyMalformed("Name the currency of the amount.")
+        raise BodyMalformed("Name the currency of the amount.", field="currency")
     try:
         least = minor_of(text, currency, line=0, field="amount")
     except FileRejected:
-        raise BodyMalformed(f"An amount is a decimal number of {currency}, such as 12.50.") from None
+        raise BodyMalformed(f"An amount is a decimal number of {currency}, such as 12.50.", field="amount") from None
     if least < 0:
-        raise BodyMalformed("The least amount is not negative.")
+        raise BodyMalformed("The least amount is not negative.", field="amount")
     return least
 
 
@@ -153,4 +156,4 @@ def _word[Words: StrEnum](words: type[Words], text: str, what: str) -> Words:
     try:
         return words(text)
     except ValueError:
-        raise BodyMalformed(f"The {what} is one of {', '.join(words)}.") from None
+        raise BodyMalformed(f"The {what} is one of {', '.join(words)}.", field=what) from None

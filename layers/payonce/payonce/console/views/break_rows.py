@@ -9,7 +9,7 @@ from payonce.console.views.break_filters import BreakOrder, BreakState
 from payonce.corrections.correction_lists import corrections_page
 from payonce.corrections.record import CorrectionStatus, Identity, find_corrections
 from payonce.domain.durations import DAY_MS
-from payonce.domain.errors import BodyMalformed
+from payonce.domain.errors import CursorUnknown
 from payonce.paging import make_cursor, read_cursor
 from payonce.reconciliation.cases.case import CaseStatus, is_overdue
 from payonce.reconciliation.cases.case_items import position_of, urgency_of
@@ -113,7 +113,11 @@ class _Finder:
     def _awaiting(self, after: str | None) -> tuple[Sequence[tuple[str, Case]], bool]:
         start = None if after is None else (after, self._identity(after.partition("#")[2]))
         found, position = corrections_page(
-            self._database, CorrectionStatus.AWAITING_APPROVAL, limit=self._limit, after=start
+            self._database,
+            CorrectionStatus.AWAITING_APPROVAL,
+            limit=self._limit,
+            after=start,
+            latest_first=self._wanted.order is BreakOrder.LATEST,
         )
         of_id = self._cases.of_ids([correction.break_id for correction in found])
         listed = [
@@ -126,7 +130,7 @@ class _Finder:
     def _identity(self, break_id: str) -> Identity:
         case = self._cases.of_ids([break_id]).get(break_id)
         if case is None:
-            raise BodyMalformed("The list has changed meanwhile. Begin it anew.")
+            raise CursorUnknown("The list has changed meanwhile. Begin it anew.")
         return Identity(case.merchant_id or "", case.payment_id or "", break_id)
 
 

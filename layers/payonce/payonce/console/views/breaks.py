@@ -10,17 +10,20 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from payonce.console.exports import Amount, Instant, Sheet, collected, export_form, exported
-from payonce.console.page import Download, Rendered
+from payonce.console.exports import Amount, Instant, Sheet, collected, saved
+from payonce.console.page import Rendered
 from payonce.console.views.break_filters import BreakState, break_filter, orders
 from payonce.console.views.break_rows import break_rows
+from payonce.domain.errors import NotFound
 from payonce.reconciliation.matching.ageing import BUCKETS
 from payonce.reconciliation.runs.run_log import find_run, list_runs
 from payonce.reconciliation.taxonomy import CLASSES, BreakClass
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from payonce.console.exports import Cell
-    from payonce.console.page import PageRequest, Services
+    from payonce.console.page import Download, PageRequest, Services
     from payonce.console.views.break_filters import BreakFilter
     from payonce.console.views.break_rows import BreakRow
 
@@ -32,20 +35,14 @@ COLUMNS: Final = (
 FILTERS: Final = ("state", "kind", "gateway", "assignee", "age", "currency", "amount", "sort")
 
 
-def breaks(services: Services, request: PageRequest) -> Rendered | Download:
-    """Return the work list, or the file of it that ``?format=`` asks for.
+def breaks(services: Services, request: PageRequest) -> Rendered:
+    """Return the work list.
 
     At most 50 rows; the number of round trips and of cases looked at is bounded, however many breaks there are. Raises
     ``BodyMalformed`` for a filter that means nothing, and for a cursor of another list.
     """
     bound = request.operator.merchant_id is not None
     wanted = break_filter(request.query, request.merchant_id, me=request.operator.name)
-    form = export_form(request.query)
-    rows_from = partial(_page, services, wanted, now_ms=request.now_ms, bound=bound)
-    if form is not None:
-        rows, cursor = collected(rows_from, request.query.get("cursor") or None)
-        file = exported(form, Sheet("breaks", COLUMNS, map(cells_of, rows)), next_cursor=cursor)
-        return Download(file.name, file.media_type, file.body)
     page = break_rows(
         services.database, wanted, cursor=request.query.get("cursor", ""), now_ms=request.now_ms, bound=bound
     )
@@ -56,17 +53,41 @@ def breaks(services: Services, request: PageRequest) -> Rendered | Download:
             "rows": page.rows,
             "looked_at": page.looked_at,
             "next_cursor": page.next_cursor,
-            "is_later": bool(request.query.get("cursor")),
             "wanted": wanted,
             "asked": asked,
             "is_filtered": any(text for name, text in asked.items() if name not in ("state", "sort")),
             "states": tuple(BreakState),
             "kinds": tuple((each.value, CLASSES[each].meaning) for each in BreakClass),
-            "orders": orders(merchants=wanted.merchant_id is not None),
+            "orders": orders(wanted.state, merchants=wanted.merchant_id is not None),
             "ageing": ageing_of_last_run(services) if not bound and request.merchant_id is None else None,
             "buckets": BUCKETS,
         },
     )
+
+
+def breaks_list(services: Services, request: PageRequest) -> Download:
+    """Return the work list as a file. Raises as ``breaks`` does."""
+    wanted = break_filter(request.query, request.merchant_id, me=request.operator.name)
+    bound = request.operator.merchant_id is not None
+    rows, cursor = collected(
+        partial(_page, services, wanted, now_ms=request.now_ms, bound=bound), request.query.get("cursor") or None
+    )
+    return saved(request, Sheet("breaks", COLUMNS, map(cells_of, rows)), cursor)
+
+
+def ageing_list(services: Services, request: PageRequest) -> Download:
+    """Return how old the breaks were that the last run found as a file. Raises ``NotFound`` where there is none."""
+    found = None if request.operator.merchant_id is not None else ageing_of_last_run(services)
+    if found is None:
+        raise NotFound("No run has found breaks yet, or they are not yours to see.")
+    return saved(request, ageing_sheet(found["lines"]))
+
+
+def ageing_sheet(lines: Sequence[Mapping[str, Any]]) -> Sheet:
+    """Return the table of breaks by kind and age."""
+    columns = (("kind", 22), ("currency", 8), *((bucket, 12) for bucket in BUCKETS), ("overdue", 8))
+    rows = [(each["break_class"] or "all kinds", each["currency"], *each["counts"], each["overdue"]) for each in lines]
+    return Sheet("Breaks by kind and age", columns, rows)
 
 
 def _page(

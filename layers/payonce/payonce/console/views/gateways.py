@@ -100,7 +100,7 @@ def gateways(services: Services, request: PageRequest) -> Rendered:
             "span": span,
             "spans": SPANS,
             "plots": _plots(kept, cell, names, first, last, settings.slo_ms),
-            "overrides": [_override_row(entry) for entry in overrides],
+            "overrides": [override_row(entry) for entry in overrides],
             "override_version": last_version(now.override_version, next(iter(overrides), None)),
             "usual_minutes": USUAL_MINUTES,
             "routed": [(name, name) for name in sorted(settings.neutral)],
@@ -112,7 +112,7 @@ def gateways(services: Services, request: PageRequest) -> Rendered:
 
 def _span(text: str) -> int:
     if text not in map(str, SPANS):
-        raise BodyMalformed(f"The minutes to look at are one of {', '.join(map(str, SPANS))}.")
+        raise BodyMalformed(f"The minutes to look at are one of {', '.join(map(str, SPANS))}.", field="minutes")
     return int(text)
 
 
@@ -130,7 +130,7 @@ def _chosen(text: str, cells: Sequence[Cell], kept: Mapping[int, RouteMinute]) -
     try:
         return Cell.parse(text)
     except ValueError:
-        raise BodyMalformed("A route is a gateway and a method, such as alder|card.") from None
+        raise BodyMalformed("A route is a gateway and a method, such as alder|card.", field="route") from None
 
 
 def _row(name: str, kept: Mapping[int, RouteMinute], last: int, now: RoutingNow, method: str) -> GatewayRow:
@@ -215,7 +215,8 @@ def _whole(value: float | None) -> str:
     return "–" if value is None else f"{value:.0f}"
 
 
-def _override_row(entry: Entry) -> OverrideRow:
+def override_row(entry: Entry) -> OverrideRow:
+    """Return a change of the override as the history shows it; one that can't be read says so."""
     try:
         override = parse_override(entry.after, None)
     except ValueError:

@@ -4,32 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from payonce.console.exports import export_form, exported
+from payonce.console.exports import saved
 from payonce.console.forms import REPLAYED
 from payonce.console.operations import KEYED_OPERATIONS
-from payonce.console.page import Download, Rendered
+from payonce.console.page import Rendered
 from payonce.console.views.asked import text_of
 from payonce.console.views.finders import FINDERS
-from payonce.console.views.keys import keys_page, keys_sheet
+from payonce.console.views.keys import PAGE_ROWS, keys_page, keys_sheet
 from payonce.console.views.payment import payment_page
-from payonce.console.views.payments import payments_page, payments_sheet
+from payonce.console.views.payments import payments_page
 from payonce.console.views.search import search
 from payonce.console.views.sources import Sources
-from payonce.console.views.webhooks import (
-    deliveries_sheet,
-    delivery_page,
-    endpoint_page,
-    endpoints_sheet,
-    webhooks_page,
-)
+from payonce.console.views.webhooks import delivery_page, endpoint_page, webhooks_page
 from payonce.domain.gateway import PaymentMethodType
 from payonce.domain.payment import PaymentStatus
 from payonce.domain.webhooks import DeliveryStatus
 from payonce.each import InThreads
 
 if TYPE_CHECKING:
-    from payonce.console.exports import ExportForm, Sheet
-    from payonce.console.page import PageRequest, Services
+    from payonce.console.page import Download, PageRequest, Services
 
 READING_THREADS: Final = 8  # within the ten connections that the SDK keeps open
 
@@ -47,13 +40,9 @@ def sources_of(services: Services) -> Sources:
     )
 
 
-def payments(services: Services, request: PageRequest) -> Rendered | Download:
-    """``/payments``: the list, or what ``?q=`` finds; ``?format=`` saves the list."""
+def payments(services: Services, request: PageRequest) -> Rendered:
+    """``/payments``: the list, or what ``?q=`` finds."""
     sources, merchant_id = sources_of(services), request.require_merchant()
-    form = export_form(request.query)
-    if form is not None:
-        sheet, more = payments_sheet(sources, merchant_id, request.query)
-        return _download(form, sheet, more)
     text = text_of(request.query, "q")
     context = {
         "statuses": [status.value for status in PaymentStatus],
@@ -81,30 +70,24 @@ def payment(services: Services, request: PageRequest) -> Rendered:
 def keys(services: Services, request: PageRequest) -> Rendered | Download:
     """``/keys``: what is in flight and in doubt, of the chosen merchant or of all; ``?key=`` looks one up."""
     sources = sources_of(services)
-    form = export_form(request.query)
-    if form is not None:
-        return _download(form, keys_sheet(sources, request.merchant_id), None)
-    return Rendered("keys.html", {"page": keys_page(sources, request.merchant_id, request.query)})
+    if request.query.get("format"):
+        return saved(request, keys_sheet(sources, request.merchant_id))
+    page = keys_page(sources, request.merchant_id, request.query)
+    is_behind = page.page > 1 and page.open_count <= (page.page - 1) * PAGE_ROWS
+    return Rendered("keys.html", {"page": page, "is_behind": is_behind}, 404 if is_behind else 200)
 
 
-def webhooks(services: Services, request: PageRequest) -> Rendered | Download:
+def webhooks(services: Services, request: PageRequest) -> Rendered:
     """``/webhooks``: the merchant's endpoints."""
     sources, merchant_id = sources_of(services), request.require_merchant()
-    form = export_form(request.query)
-    if form is not None:
-        return _download(form, endpoints_sheet(sources, merchant_id), None)
     page = webhooks_page(sources, merchant_id, request.query)
     return Rendered("webhooks.html", {"page": page})
 
 
-def webhook(services: Services, request: PageRequest) -> Rendered | Download:
+def webhook(services: Services, request: PageRequest) -> Rendered:
     """``/webhooks/{endpoint_id}``: an endpoint, its deliveries and replays."""
     sources, merchant_id = sources_of(services), request.require_merchant()
     endpoint_id = request.path_parameters["endpoint_id"]
-    form = export_form(request.query)
-    if form is not None:
-        sheet, more = deliveries_sheet(sources, merchant_id, endpoint_id, request.query)
-        return _download(form, sheet, more)
     page = endpoint_page(sources, merchant_id, endpoint_id, request.query)
     statuses = [status.value for status in DeliveryStatus]
     return Rendered("webhook.html", {"page": page, "statuses": statuses, "replayed": REPLAYED})
@@ -115,8 +98,3 @@ def delivery(services: Services, request: PageRequest) -> Rendered:
     named = request.path_parameters
     page = delivery_page(sources_of(services), request.require_merchant(), named["endpoint_id"], named["delivery_id"])
     return Rendered("delivery.html", {"page": page})
-
-
-def _download(form: ExportForm, sheet: Sheet, next_cursor: str | None) -> Download:
-    saved = exported(form, sheet, next_cursor=next_cursor)
-    return Download(saved.name, saved.media_type, saved.body)

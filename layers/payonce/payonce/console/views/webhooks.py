@@ -16,9 +16,10 @@ from payonce.console.views.endpoint_rows import EndpointRow, endpoint_row
 from payonce.domain.errors import NotFound
 from payonce.domain.webhooks import DeliveryStatus
 from payonce.outbox import find_event, partition_of
+from payonce.paging import make_cursor, read_cursor
 from payonce.ports import Table
 from payonce.webhooks.endpoints import load_endpoints_and_gates
-from payonce.webhooks.replay_items import REPLAY_PREFIX, replay_from
+from payonce.webhooks.replay_items import REPLAY_PREFIX, replay_from, replay_key
 from payonce.webhooks.views import replay_view
 from payonce.webhooks.webhook_reads import get_delivery, list_deliveries
 
@@ -83,21 +84,29 @@ def endpoint_page(sources: Sources, merchant_id: str, endpoint_id: str, query: M
     row = _require(sources, merchant_id, endpoint_id)
     status = choice_of(query, "status", DeliveryStatus)
     deliveries, next_cursor = _deliveries(sources, merchant_id, endpoint_id, status, text_of(query, "cursor"))
-    page = sources.database.query(
-        Table.DELIVERIES,
-        partition=("pk", partition_of(merchant_id, endpoint_id)),
-        sort_prefix=("sk", REPLAY_PREFIX),
-        descending=True,
-        limit=SHOWN_REPLAYS,
-    )
+    replays, _ = _replays(sources, merchant_id, endpoint_id, limit=SHOWN_REPLAYS)
     return EndpointPage(
         row=row,
         deliveries=tuple(deliveries),
         status=status or "",
         next_cursor=next_cursor,
         looks_through=status is not None,
-        replays=tuple(replay_view(replay_from(item)) for item in page.items),
+        replays=tuple(replays),
     )
+
+
+def replays_page(
+    sources: Sources, merchant_id: str, endpoint_id: str, *, limit: int, cursor: str | None
+) -> tuple[list[WebhookReplayView], str | None]:
+    """Return replays of the endpoint, newest first, and the next page's cursor.
+
+    Raises ``NotFound``, and ``BodyMalformed`` for a cursor of another list.
+    """
+    _require(sources, merchant_id, endpoint_id)
+    listing = ("console", "replays", merchant_id, endpoint_id)
+    before = None if cursor is None else read_cursor(cursor, listing)
+    found, following = _replays(sources, merchant_id, endpoint_id, limit=limit, before=before)
+    return found, None if following is None else make_cursor(following, listing)
 
 
 def delivery_page(sources: Sources, merchant_id: str, endpoint_id: str, delivery_id: str) -> DeliveryPage:
@@ -159,6 +168,21 @@ def deliveries_sheet(
         for row in rows
     ]  # fmt: skip
     return Sheet("Deliveries", columns, cells), next_cursor
+
+
+def _replays(
+    sources: Sources, merchant_id: str, endpoint_id: str, *, limit: int, before: str | None = None
+) -> tuple[list[WebhookReplayView], str | None]:
+    page = sources.database.query(
+        Table.DELIVERIES,
+        partition=("pk", partition_of(merchant_id, endpoint_id)),
+        sort_prefix=("sk", REPLAY_PREFIX),
+        descending=True,
+        limit=limit,
+        start=None if before is None else dict(replay_key(merchant_id, endpoint_id, before)),
+    )
+    following = None if page.next_key is None else str(page.next_key["sk"]).removeprefix(REPLAY_PREFIX)
+    return [replay_view(replay_from(item)) for item in page.items], following
 
 
 def _deliveries(

@@ -126,8 +126,19 @@ def list_uploads(database: Database, *, limit: int) -> list[tuple[Upload, KnownF
 
     Two round trips, whatever there is. Raises ``StoreUnavailable``.
     """
+    return uploads_page(database, limit=limit)[0]
+
+
+def uploads_page(
+    database: Database, *, limit: int, before: str | None = None
+) -> tuple[list[tuple[Upload, KnownFile | None]], str | None]:
+    """Return as ``list_uploads`` does, and the position for ``before`` of the next page, ``None`` at the end."""
     page = database.query(
-        Table.RECONCILIATION, partition=("pk", UPLOADS_PARTITION), descending=True, limit=min(limit, 50)
+        Table.RECONCILIATION,
+        partition=("pk", UPLOADS_PARTITION),
+        descending=True,
+        limit=min(limit, 50),
+        start=None if before is None else {"pk": UPLOADS_PARTITION, "sk": before},
     )
     ids = list(dict.fromkeys(str(item["file_id"]) for item in page.items))
     keys = [key for file_id in ids for key in (_upload_key(file_id), file_key(file_id))]
@@ -137,7 +148,7 @@ def list_uploads(database: Database, *, limit: int) -> list[tuple[Upload, KnownF
         uploaded, accepted = (found.get((key["pk"], key["sk"])) for key in (_upload_key(file_id), file_key(file_id)))
         if uploaded is not None:
             listed.append((_upload_from(uploaded), None if accepted is None else file_from(accepted)))
-    return listed
+    return listed, None if page.next_key is None else str(page.next_key["sk"])
 
 
 def remember_refusal(database: Database, name: str, reason: str, at_ms: int) -> None:
