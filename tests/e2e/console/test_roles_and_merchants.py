@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.e2e.console.raw import Raw
 
 REFUSED, HIDDEN = 403, 404
-SESSION = re.compile("sign|theme")  # what everybody may do
+SESSION = re.compile("sign|theme|times")  # what everybody may do
 
 
 @pytest.fixture(scope="module")

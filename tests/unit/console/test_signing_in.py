@@ -207,7 +207,27 @@ def test_the_theme_is_kept_and_named_themes_alone(application: Application) -> N
     browser.sign_in(operator_key(application, "ann", Role.VIEWER))
     token = browser.csrf()
     assert browser.post("/theme", {"csrf": token, "theme": "dark", "next": "/audit"}).location == "/audit"
-    assert '<html lang="en" data-theme="dark">' in browser.get("/audit").text
+    assert '<html lang="en" data-times="local" data-theme="dark">' in browser.get("/audit").text
     assert browser.post("/theme", {"csrf": token, "theme": '"><script>'}).status == 400
     browser.cookies[cookies.THEME] = '"><script>alert(1)</script>'
     assert re.search(r"<script>alert", browser.get("/audit").text) is None
+
+
+def test_how_times_are_written_is_kept_for_who_has_no_pointer(application: Application) -> None:
+    """Fails when UTC can be had by hovering alone, or when a time becomes a stop of the tab key."""
+    browser = Browser(application)
+    browser.sign_in(operator_key(application, "ann", Role.VIEWER))
+    page = browser.get("/audit").text
+    assert re.search(r'name="times" value="local"[^>]*aria-pressed="true"', page)
+    assert "<time" in page
+    assert "<time tabindex" not in page
+    referer = {"referer": "https://console.example/production/console/audit?cursor="}
+    answer = browser.post("/times", {"csrf": browser.csrf(), "times": "utc", "next": "/"}, referer)
+    assert (answer.status, answer.location) == (303, "/audit?cursor=")
+    page = browser.get("/audit").text
+    assert '<html lang="en" data-times="utc">' in page
+    assert re.search(r'name="times" value="utc"[^>]*aria-pressed="true"', page)
+    for wrong in ("", "cet", '"><script>'):
+        assert browser.post("/times", {"csrf": browser.csrf(), "times": wrong}).status == 400
+    browser.cookies[cookies.TIMES] = '"><script>alert(1)</script>'
+    assert 'data-times="local"' in browser.get("/audit").text

@@ -12,7 +12,8 @@ SESSION = "__Host-payonce-session"
 FORM = "__Host-payonce-form"  # the secret of the sign-in page's form, which has no session yet
 SAID = "__Host-payonce-said"  # what an action said, until the next page shows it
 THEME = "__Host-payonce-theme"
-THEME_SECONDS = 365 * 86_400
+TIMES = "__Host-payonce-times"
+LOOKS_SECONDS = 365 * 86_400
 SAID_SECONDS = 60
 MAX_SAID_CHARACTERS = 600
 

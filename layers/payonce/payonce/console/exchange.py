@@ -50,6 +50,7 @@ class Exchange:
             operator=operator,
             merchant_id=self.merchant_id,
             theme=incoming.cookies.get(cookies.THEME, ""),
+            times="utc" if incoming.cookies.get(cookies.TIMES) == "utc" else "local",
             said=cookies.said_in(incoming.cookies.get(cookies.SAID, "")),
             query=incoming.query,
             navigation=seen,

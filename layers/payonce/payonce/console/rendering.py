@@ -51,6 +51,7 @@ class Surroundings:
     operator: Operator | None = None
     merchant_id: str | None = None
     theme: str = ""
+    times: str = "local"
     said: str = ""
     query: Mapping[str, str] = field(default_factory=dict)
     navigation: Sequence[tuple[str, str]] = ()
@@ -102,6 +103,7 @@ class Surroundings:
             "operator": self.operator,
             "merchant_id": self.merchant_id,
             "theme": self.theme,
+            "times": self.times,
             "said": self.said,
             "navigation": self.navigation,
             "can": self.can,

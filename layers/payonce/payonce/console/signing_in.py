@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
     from payonce.console.answers import Answer
 
-SIGN_OUT, THEME = "/sign-out", "/theme"
+SIGN_OUT, THEME, TIMES = "/sign-out", "/theme", "/times"
 THEMES = ("", "light", "dark")
+ZONES = ("local", "utc")  # how times are written: by the script in the reader's zone, or in UTC
 TEMPLATE = "sign_in.html"
 NEXT, KEY = "next", "operator_key"
 _SECRET = re.compile(r"[0-9a-f]{64}")
@@ -112,13 +113,22 @@ def sign_out(exchange: Exchange) -> Answer:
 
 def set_theme(exchange: Exchange) -> Answer:
     """Keep the theme in a cookie and return to the page. Raises ``BodyMalformed`` for a theme that there is not."""
+    return _keep(exchange, "theme", THEMES, cookies.THEME, "The themes are light, dark, and that of the device.")
+
+
+def set_times(exchange: Exchange) -> Answer:
+    """Keep in a cookie how times are written, and return to the page. Raises ``BodyMalformed`` for another way."""
+    return _keep(exchange, "times", ZONES, cookies.TIMES, "Times are written as local ones, or in UTC.")
+
+
+def _keep(exchange: Exchange, name: str, choices: tuple[str, ...], cookie: str, otherwise: str) -> Answer:
     form = exchange.checked_form()
     if form is None:
         return exchange.ended()
-    theme = form.fields.get("theme", "")
-    if theme not in THEMES:
-        raise BodyMalformed("The themes are light, dark, and that of the device.")
-    kept = cookies.set_cookie(cookies.THEME, theme, max_age_seconds=cookies.THEME_SECONDS)
+    chosen = form.fields.get(name, "")
+    if chosen not in choices:
+        raise BodyMalformed(otherwise)
+    kept = cookies.set_cookie(cookie, chosen, max_age_seconds=cookies.LOOKS_SECONDS)
     shown = _shown_by_browser(exchange) or form.fields.get(NEXT, "")
     return answers.see(exchange.around.url(_next_of(shown) or "/"), (kept,))
 
@@ -145,5 +155,5 @@ def _next_of(text: str) -> str:
 
 
 SESSION_FORMS: Mapping[str, Callable[[Exchange], Answer]] = MappingProxyType(
-    {SIGN_IN: sign_in, SIGN_OUT: sign_out, THEME: set_theme}
+    {SIGN_IN: sign_in, SIGN_OUT: sign_out, THEME: set_theme, TIMES: set_times}
 )

@@ -2,8 +2,12 @@
 
 const DATE = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
-/** Writes each time in the reader's zone. The title keeps UTC, and so does a time that was written already. */
+/**
+ * Writes each time in the reader's zone, unless UTC was chosen in the header. The title keeps UTC for a pointer; the
+ * switch in the header is for a keyboard, since a time that takes the focus would be one of hundreds.
+ */
 function localise(within) {
+  if (document.documentElement.dataset.times === "utc") return;
   for (const time of within.querySelectorAll("time[datetime]:not([data-local])")) {
     const when = new Date(time.dateTime);
     if (Number.isNaN(when.getTime())) continue;
@@ -12,14 +16,14 @@ function localise(within) {
   }
 }
 
-/** Shows the buttons that copy: without this script they would do nothing. */
-function showCopies(within) {
-  for (const button of within.querySelectorAll("button[data-copy][hidden]")) button.hidden = false;
+/** Shows the buttons that copy, and those that choose how times are written: without this script they do nothing. */
+function showButtons(within) {
+  for (const hidden of within.querySelectorAll("button[data-copy][hidden], form.times[hidden]")) hidden.hidden = false;
 }
 
 function enliven(within) {
   localise(within);
-  showCopies(within);
+  showButtons(within);
 }
 
 async function copy(button) {
