@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from payonce.console import cookies
-from payonce.console.forms import Kind
+from payonce.console.form import Kind
 from payonce.console.operators import Role
 from payonce.console.page import Action
 from payonce.console.routes import ACTIONS

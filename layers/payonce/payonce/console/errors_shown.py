@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from payonce.console.forms import Field
+from payonce.console.form import Field
 from payonce.console.page import MerchantNotChosen, Rendered
 from payonce.console.refused import Drawn
 from payonce.console.rendering import MERCHANT_PARAMETER, NO_FILTERS
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from payonce.domain.errors import PayonceError
 
 TEMPLATE = "error.html"
+CHANGE = "Change what the sentence names, and send it again."
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _TITLES: Mapping[int, str] = MappingProxyType(
     {
@@ -95,7 +96,7 @@ def error_page(error: PayonceError, request_id: str, query: Mapping[str, str] = 
             )
             for name in names
         ]
-        return _page(problem.status, problem.title, error.detail, request_id, is_list=True, asked=fields)
+        return _page(problem.status, problem.title, error.detail, request_id, CHANGE, is_list=True, asked=fields)
     if isinstance(error, StoreUnavailable):
         # Its own sentence is for a program: it names AWS's code, and the same key.
         detail = "The database did not answer as it should. The log has the reason."

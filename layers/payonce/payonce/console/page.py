@@ -14,7 +14,7 @@ from payonce.domain.errors import BodyMalformed, PayonceError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from payonce.console.forms import Form
+    from payonce.console.form import Form
     from payonce.ports import Deadline, IdSource
     from payonce.wiring.application import Application
 

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from payonce.console.forms import Field, Kind
+from payonce.console.form import Field, Kind
 from payonce.domain.errors import KeyExpired, KeyReused, RequestRejected
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from payonce.console.exchange import Exchange
-    from payonce.console.forms import Choices, Form
+    from payonce.console.form import Choices, Form
     from payonce.console.page import Action
 
 # Where a form leads that is on several pages, which its own field names.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.console import answers, cookies
 from payonce.console.assets import ASSETS_PATH, assets
-from payonce.console.errors_shown import ended_page, error_page, unforeseen_page
+from payonce.console.errors_shown import CHANGE, ended_page, error_page, unforeseen_page
 from payonce.console.exchange import SIGN_IN, Exchange
 from payonce.console.guard import merchant_for, require_role
 from payonce.console.page import ActionRequest, Download, PageRequest
@@ -141,6 +141,8 @@ def _refusal(exchange: Exchange, error: Exception, rendered: Rendered) -> Answer
     if exchange.sent is None or exchange.sent.action.form is None:
         return exchange.page(rendered)
     context = {**rendered.context, "given_back": given_back(exchange, error)}
+    if rendered.status == 400 and exchange.sent.may_act:
+        context["advice"] = CHANGE
     # The address stays that of the form's page: what is loaded anew from there is the page, as it stands then.
     answer = exchange.page(replace(rendered, context=context))
     return replace(answer, headers={**answer.headers, "HX-Push-Url": "false"})
