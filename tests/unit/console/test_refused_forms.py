@@ -134,7 +134,7 @@ def test_every_action_says_what_its_form_asks_for() -> None:
         (OutcomeUnknown("Perhaps."), 504),
         (RuntimeError("nobody foresaw it"), 500),
     ],
-    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
 )
 def test_what_was_typed_comes_back(application: Application, action: Action, error: Exception, status: int) -> None:
     """Fails when a form of the console loses its text to a refusal, or gives it back as HTML."""
@@ -160,7 +160,7 @@ def test_what_was_typed_comes_back(application: Application, action: Action, err
         (OutcomeUnknown("x"), True),
         (RuntimeError("x"), True),
     ],
-    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
 )
 def test_a_form_that_may_have_acted_keeps_its_key(application: Application, error: Exception, is_kept: bool) -> None:
     """Sent again with another key it would act twice; and with a key that was refused, as another request."""
