@@ -61,8 +61,10 @@ def crawl(raw: Raw, *starts: str, merchant_id: str = "", each: int = 2, limit: i
     found = Crawl()
     of_merchant = f"?merchant={merchant_id}" if merchant_id else ""
     waiting = deque(raw.url(path) for path in (*starts, *(f"{path}{of_merchant}" for path in PAGES.values())))
-    while waiting and len(found.answers) < limit:
-        address = urlsplit(waiting.popleft())._replace(fragment="").geturl()
+    # Each list is two files: they come after the pages, so that no page is left out for them.
+    files: deque[str] = deque()
+    while (waiting or files) and len(found.answers) < limit:
+        address = urlsplit((waiting or files).popleft())._replace(fragment="").geturl()
         if address in found.answers or not address.startswith(raw.base):
             continue
         pattern = pattern_of(raw, address)
@@ -76,5 +78,6 @@ def crawl(raw: Raw, *starts: str, merchant_id: str = "", each: int = 2, limit: i
             continue
         for form in forms_of(answer.text, address):
             found.forms.setdefault((form.method, pattern_of(raw, form.action)), form)
-        waiting.extend(links_of(answer.text, address))
+        for link in links_of(answer.text, address):
+            (files if "format=" in link else waiting).append(link)
     return found

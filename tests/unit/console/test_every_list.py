@@ -14,8 +14,9 @@ import pytest
 
 from payonce.console import rendering
 from payonce.console.operators import Role
-from payonce.console.routes import PAGES
+from payonce.console.routes import ACTIONS, PAGES
 from payonce.console.serving import matched
+from payonce.console.signing_in import SESSION_FORMS
 from tests.support.console import BASE, signed_in
 from tests.support.stocked_console import Stocked
 from tests.unit.console.test_files_runs_balances import BAD, send_file
@@ -28,6 +29,7 @@ TEMPLATES = sorted(Path(rendering.TEMPLATES).glob("*.html"))
 # Pages whose view saves their only list itself.
 BY_THEMSELVES = {"/keys": "keys", "/balances": "balances"}
 
+POSTS = re.compile(r'<form[^>]*method="post" action="([^"?]+)[^"]*"[^>]*>(.*?)</form>', re.DOTALL)
 ONE_A_TABLE = {"wrong"}  # what is wrong with a file: each has a table of the lines around it
 
 
@@ -128,3 +130,25 @@ def test_a_reason_of_an_override_is_no_formula(browser: Browser, stocked: Stocke
     saved = browser.get("/gateways?format=csv&list=overrides").body.decode("utf-8-sig")
     assert "'=HYPERLINK(1)" in saved
     assert len(list(csv.reader(io.StringIO(saved, newline="")))) == 4
+
+
+def test_every_form_of_every_page_is_drawn_from_what_is_given_back(pages: dict[str, str]) -> None:
+    """Fails when a page's form has a field that its action's form has not: a refusal would lose what is typed there."""
+    actions, seen = [action for family in ACTIONS.values() for action in family], set()
+    for path, page in pages.items():
+        for place, inner in re.findall(
+            r'<form[^>]*method="post" action="([^"?]+)[^"]*"[^>]*>(.*?)</form>', page, re.DOTALL
+        ):
+            below = place.removeprefix(BASE)
+            if below in SESSION_FORMS:
+                continue
+            action, _ = matched(actions, below)
+            assert action.form is not None
+            known = {each.name for each in action.form.fields} | {"csrf", "key", "merchant"}
+            known |= {action.form.other[0]} if action.form.other else set()
+            names = set(re.findall(r'<(?:input|textarea|select|button)[^>]* name="([^"]+)"', inner))
+            assert names <= known, f"{path}: {names - known}"
+            seen.add(action.path)
+    # What these pages have no occasion for: a delivery that has ended, a match in force, a break that is only probable.
+    rare = {one.path for one in actions if one.path.endswith(("/redeliver", "/unmatch", "/dismiss"))}
+    assert seen == {action.path for action in actions} - rare
