@@ -51,8 +51,9 @@ def test_a_refused_comment_comes_back_and_is_mended(
 
 def test_times_are_in_utc_for_who_has_no_pointer(visit: Callable[..., Person], keys: dict[str, str]) -> None:
     """The switch in the header is reached by the tab key, and the choice is kept."""
-    person = visit(keys["viewer"])
+    person = visit(keys["viewer"], width=NARROW)
     person.open("/audit")
+    expect(person.page.locator("#pages [aria-current]")).to_be_in_viewport()
     first = person.main().locator("time").first
     expect(first).not_to_contain_text("UTC")
     for _ in range(MAX_TABS):
@@ -63,3 +64,7 @@ def test_times_are_in_utc_for_who_has_no_pointer(visit: Callable[..., Person], k
     expect(first).to_contain_text("UTC")
     person.open("/")
     expect(person.main().locator("time").first).to_contain_text("UTC")
+    person.page.get_by_role("link", name="Runs").click()
+    expect(person.heading()).to_have_text("Runs")
+    expect(person.page.locator("#pages [aria-current]")).to_be_in_viewport()
+    assert person.page.evaluate("scrollY") == 0, "a page that follows begins at its top"

@@ -21,6 +21,11 @@ function showButtons(within) {
   for (const hidden of within.querySelectorAll("button[data-copy][hidden], form.times[hidden]")) hidden.hidden = false;
 }
 
+/** Shows the present page's name where the navigation is wider than the window. */
+function showWhere() {
+  document.querySelector("#pages [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+}
+
 function enliven(within) {
   localise(within);
   showButtons(within);
@@ -55,6 +60,7 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 document.addEventListener("htmx:afterSettle", (event) => {
   enliven(document);
   if (event.detail.boosted) {
+    showWhere();
     scrollTo(0, 0);
     const wrong = document.querySelector("#main [aria-invalid='true']");
     (wrong ?? document.getElementById("main"))?.focus({ preventScroll: !wrong });
@@ -62,3 +68,4 @@ document.addEventListener("htmx:afterSettle", (event) => {
 });
 
 enliven(document);
+showWhere();
