@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from payonce.console.answers import Answer
-    from payonce.console.page import Page, Rendered
+    from payonce.console.page import Page, Rendered, Sent
     from payonce.console.parts import Parts
-    from payonce.console.refused import Sent
     from payonce.console.requests import Form, Incoming
     from payonce.console.sessions import Session
 

@@ -12,7 +12,7 @@ from payonce.console.operators import Role
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from payonce.console.page import Services
+    from payonce.wiring.application import Application
 
     type Choices = Sequence[tuple[str, str]]
 
@@ -48,7 +48,7 @@ class Field:
     least: int = 0
     required: bool = True
     hint: str = ""
-    choices: Callable[[Services], Choices] | None = None
+    choices: Callable[[Application], Choices] | None = None
     role: Role = Role.OPERATOR
     platform: bool = False
 

@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from payonce.console.form import Choices
-    from payonce.console.page import Services
+    from payonce.wiring.application import Application
 
 
-def _routed(services: Services) -> Choices:
+def _routed(services: Application) -> Choices:
     return [(name, name) for name in sorted(services.settings.routing.neutral)]
 
 
-def _gateways(services: Services) -> Choices:
+def _gateways(services: Application) -> Choices:
     return [("", "choose one"), *((name, name) for name in sorted(services.settings.gateways))]
 
 
-def _replayed(_services: Services) -> Choices:
+def _replayed(_services: Application) -> Choices:
     return REPLAYED
 
 

@@ -12,7 +12,7 @@ from payonce.console.operators import Operator, Role
 from payonce.domain.errors import BodyMalformed, PayonceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from payonce.console.form import Form
     from payonce.ports import Deadline, IdSource
@@ -161,3 +161,25 @@ class Action(_Route):
     role: Role = Role.OPERATOR
     act: Callable[[Services, ActionRequest], Done]
     form: Form | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Sent:
+    """A form that was sent to ``action``, with its fields as soon as they are read.
+
+    ``may_act``: its session, token, role and merchant were looked at and are right.
+    """
+
+    action: Action
+    parameters: Mapping[str, str]
+    fields: Mapping[str, str] | None = None
+    may_act: bool = False
+
+
+def sent_to(actions: Sequence[Action], path: str) -> Sent | None:
+    """Return the form of the first of the actions that is at ``path``, not yet read, or ``None``."""
+    for action in actions:
+        parameters = action.matched(path)
+        if parameters is not None:
+            return Sent(action=action, parameters=parameters)
+    return None

@@ -19,24 +19,10 @@ if TYPE_CHECKING:
 
     from payonce.console.exchange import Exchange
     from payonce.console.form import Choices, Form
-    from payonce.console.page import Action
 
 # Where a form leads that is on several pages, which its own field names.
 PLACE = re.compile(r"/(?:keys|payments/pay_[0-9A-Z]{26})", re.ASCII)
 NEXT = "next"
-
-
-@dataclass(slots=True, kw_only=True)
-class Sent:
-    """A form that was sent to ``action``, with its fields as soon as they are read.
-
-    ``may_act``: its session, token, role and merchant were looked at and are right.
-    """
-
-    action: Action
-    parameters: Mapping[str, str]
-    fields: Mapping[str, str] | None = None
-    may_act: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,15 +54,6 @@ class GivenBack:
     def is_worth_copying(self) -> bool:
         """Whether it holds text that somebody has written."""
         return any(each.value for each in self.drawn if each.field.kind in (Kind.TEXT, Kind.LONG))
-
-
-def sent_to(actions: Sequence[Action], path: str) -> Sent | None:
-    """Return the form of the first of the actions that is at ``path``, not yet read, or ``None``."""
-    for action in actions:
-        parameters = action.matched(path)
-        if parameters is not None:
-            return Sent(action=action, parameters=parameters)
-    return None
 
 
 def given_back(exchange: Exchange, error: Exception) -> GivenBack | None:

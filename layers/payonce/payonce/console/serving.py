@@ -16,8 +16,8 @@ from payonce.console.assets import ASSETS_PATH, assets
 from payonce.console.errors_shown import CHANGE, ended_page, error_page, unforeseen_page
 from payonce.console.exchange import SIGN_IN, Exchange
 from payonce.console.guard import merchant_for, require_role
-from payonce.console.page import ActionRequest, Download, PageRequest
-from payonce.console.refused import given_back, sent_to
+from payonce.console.page import ActionRequest, Download, PageRequest, sent_to
+from payonce.console.refused import given_back
 from payonce.console.rendering import KEY_FIELD, MERCHANT_PARAMETER
 from payonce.console.signing_in import SESSION_FORMS, sign_in_page, signed_in_first
 from payonce.domain.errors import (
