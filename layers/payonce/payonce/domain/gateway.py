@@ -272,6 +272,7 @@ class NoticeOutcome:
     ``executed`` is false for what was refused, given up, or undone; ``code`` then says why, in payonce's own words.
     ``undone``: it had succeeded before. ``gateway_operation_id`` is the gateway's id of the operation. The amount is in
     minor units. ``token``: the payment method that it has saved, if the event names it in what is signed.
+    ``gateway_reference``: the reference that the event names, ``None`` where it is none of ours.
     """
 
     kind: OperationKind
@@ -282,6 +283,7 @@ class NoticeOutcome:
     code: str = ""
     undone: bool = False
     token: str | None = None
+    gateway_reference: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -340,12 +342,26 @@ class ChargeTold:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RefundReturned:
+    """A refund whose money the gateway says to have given back: it took the amount for it, and then it failed.
+
+    The amount is in minor units of the charge's currency. ``gateway_reference`` is the reference that the gateway keeps
+    with the refund, ``None`` where it keeps none. A refund that took nothing, or is only missing, is none of these.
+    """
+
+    gateway_refund_id: str
+    amount_minor: int
+    gateway_reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChargeState:
     """A charge's current state at the gateway. Amounts are integer minor units of ``currency`` (ISO 4217, upper case).
 
     ``captured_minor`` is 0 while the charge is only authorized, and stays 0 once it is ``voided``.
     ``reversed_minor``: what the payer's bank has taken back of a captured charge without a dispute, such as a debit
     that failed after it had succeeded. ``disputes``: all that were ever opened, oldest first.
+    ``returned``: all refunds that ever came back. They are no longer part of ``refunded_minor``.
     ``gateway_reference``: the reference of the payment that the gateway keeps with the charge, ``None`` where it keeps
     none. It says whose the charge is, and is no part of its state.
     """
@@ -356,6 +372,7 @@ class ChargeState:
     currency: str
     reversed_minor: int = 0
     disputes: tuple[DisputeState, ...] = ()
+    returned: tuple[RefundReturned, ...] = ()
     gateway_reference: str | None = field(default=None, compare=False)
 
 

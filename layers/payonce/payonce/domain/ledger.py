@@ -141,6 +141,11 @@ def refund(gateway: str, amount_minor: int) -> tuple[Posting, ...]:
     return transfer(MERCHANT_PAYABLE, gateway_receivable(gateway), amount_minor)
 
 
+def refund_returned(gateway: str, amount_minor: int) -> tuple[Posting, ...]:
+    """Return the postings of a refund that came back: the gateway owes us the amount again, and we the merchant."""
+    return reversed_postings(refund(gateway, amount_minor))
+
+
 def charge_reversal(gateway: str, amount_minor: int) -> tuple[Posting, ...]:
     """Return the postings of a late reversal: the payer's bank took the amount back, and the merchant bears it."""
     return transfer(MERCHANT_PAYABLE, gateway_receivable(gateway), amount_minor)

@@ -78,6 +78,11 @@ class Change(StrEnum):
     # What the payer's bank does after a capture.
     REVERSED_PART = "payment.reversed_in_part"
     REVERSED = "payment.reversed"
+    # A refund that had succeeded comes back: one of ours, or one that was made at the gateway.
+    RETURNED_PART = "refund.returned_in_part"
+    RETURNED = "refund.returned"
+    RETURNED_ELSEWHERE_PART = "payment.refund_returned_in_part"
+    RETURNED_ELSEWHERE = "payment.refund_returned"
     DISPUTE_OPENED = "dispute.opened"
     DISPUTE_EVIDENCE_DUE = "dispute.evidence_due"
     DISPUTE_UNDER_REVIEW = "dispute.under_review"
@@ -179,6 +184,17 @@ _TAKEN_BACK: Mapping[tuple[PaymentStatus | None, Change], PaymentStatus] = {
         )
     },
 }
+# Money that was refunded comes back, and can be refunded again. What the payer's bank has taken back stays so.
+_RETURNED: Mapping[tuple[PaymentStatus | None, Change], PaymentStatus] = {
+    (status, told): _S.REVERSED if status is _S.REVERSED else after
+    for status in (_S.PARTIALLY_REFUNDED, _S.REFUNDED, _S.REVERSED)
+    for told, after in {
+        _C.RETURNED_PART: _S.PARTIALLY_REFUNDED,
+        _C.RETURNED: _S.CAPTURED,
+        _C.RETURNED_ELSEWHERE_PART: _S.PARTIALLY_REFUNDED,
+        _C.RETURNED_ELSEWHERE: _S.CAPTURED,
+    }.items()
+}
 # What is not captured is released, while refunds may be in flight: no more can be captured.
 _RELEASED: Mapping[tuple[PaymentStatus | None, Change], PaymentStatus] = {
     **{(status, _C.VOID_REST): status for status in _AFTER_CAPTURE},
@@ -215,7 +231,7 @@ _WITHOUT_MONEY: Mapping[tuple[PaymentStatus | None, Change], PaymentStatus] = {
     for status in statuses
 }
 TRANSITIONS: Mapping[tuple[PaymentStatus | None, Change], PaymentStatus] = MappingProxyType(
-    {**_CREATION, **_DECIDED, **_MONEY, **_MONEY_ELSEWHERE, **_TAKEN_BACK, **_RELEASED, **_WITHOUT_MONEY}
+    {**_CREATION, **_DECIDED, **_MONEY, **_MONEY_ELSEWHERE, **_TAKEN_BACK, **_RETURNED, **_RELEASED, **_WITHOUT_MONEY}
 )
 
 
@@ -244,6 +260,7 @@ class Payment:
     ``reversed_minor`` is what the payer's bank took back, ``disputed_minor`` what the gateway has withdrawn for
     disputes, lost ones included. Both are no longer refundable. They may take what was refunded already, or what a
     refund in flight has reserved: ``refundable_minor`` is below 0 by as much.
+    ``returned_minor`` is what came back of refunds that had succeeded. It is no longer part of ``refunded_minor``.
     """
 
     payment_id: str
@@ -275,6 +292,7 @@ class Payment:
     reversed_minor: int = 0
     disputed_minor: int = 0
     account: str = PLATFORM
+    returned_minor: int = 0
 
     @property
     def address(self) -> GatewayAddress:
@@ -292,10 +310,11 @@ class Payment:
 
 
 class OperationStatus(StrEnum):
-    """The states of a capture, void or refund."""
+    """The states of a capture, void or refund. ``RETURNED``: a refund had succeeded, and its money came back."""
 
     IN_DOUBT = "in_doubt"
     PROCESSING = "processing"
     SUCCEEDED = "succeeded"
+    RETURNED = "returned"
     DECLINED = "declined"
     FAILED = "failed"

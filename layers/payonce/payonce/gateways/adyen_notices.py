@@ -214,6 +214,7 @@ def _outcome(item: Mapping[str, Any]) -> NoticeOutcome | None:
         currency=amount["currency"],
         code="" if executed else code,
         undone=undone in _UNDONE,
+        gateway_reference=item.get("merchantReference") if operation_of(item.get("merchantReference")) else None,
     )
 
 

@@ -1,10 +1,16 @@
-"""How a charge stands at Mollie: https://docs.mollie.com/reference/get-payment with its chargebacks embedded."""
+"""How a charge stands at Mollie: https://docs.mollie.com/reference/get-payment, refunds and chargebacks embedded.
+
+A refund is ``failed`` "after processing. For example, the customer has closed their bank account. The funds will be
+returned to your account" (https://docs.mollie.com/docs/refunds): it has come back. One that was ``canceled`` was never
+sent. Whether ``amountRefunded`` goes down by either is not said, so the refunds that stand are added up, too, and the
+smaller amount counts.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from payonce.domain.gateway import ChargeState, DisputeState, DisputeStatus, Unknown
+from payonce.domain.gateway import ChargeState, DisputeState, DisputeStatus, RefundReturned, Unknown
 from payonce.gateways.mollie_answers import reference_of
 from payonce.gateways.mollie_money import CURRENCIES, minor_of
 from payonce.gateways.notice_names import name_of
@@ -24,6 +30,7 @@ def charge_state(row: Mapping[str, Any], gateway_charge_id: str) -> ChargeState 
         return _UNUSABLE
     whole = minor_of(amount, currency)
     # "Only available when this payment supports captures", "… when refunds are available", "… when not zero".
+    refunds = _refunds(row, currency)
     captured, refunded, charged_back = (
         minor_of(row[name], currency) if name in row else 0
         for name in ("amountCaptured", "amountRefunded", "amountChargedBack")
@@ -33,19 +40,49 @@ def charge_state(row: Mapping[str, Any], gateway_charge_id: str) -> ChargeState 
     chargebacks = _chargebacks(row, currency)
     if whole is None or captured is None or refunded is None or charged_back is None or chargebacks is None:
         return _UNUSABLE
+    if refunds is None:
+        return _UNUSABLE
+    returned, standing_minor = refunds
     if charged_back and not chargebacks:
         return _UNUSABLE
     debit = row.get("method") in DEBIT_METHODS
     return ChargeState(
         captured_minor=captured,
-        refunded_minor=refunded,
+        refunded_minor=min(refunded, standing_minor) if returned else refunded,
         voided=not captured and status in {"canceled", "expired", "failed"},
         currency=currency,
         # A returned debit is the bank's word and nobody's dispute; a chargeback that was reversed is none any more.
         reversed_minor=sum(one.withdrawn_minor for one in chargebacks) if debit else 0,
         disputes=() if debit else chargebacks,
+        returned=returned,
         gateway_reference=reference_of(row),
     )
+
+
+def _refunds(row: Mapping[str, Any], currency: str) -> tuple[tuple[RefundReturned, ...], int] | None:
+    """Return the refunds that came back, and the sum of those that stand; ``None`` where one can't be read."""
+    rows = _embedded(row, "refunds")
+    if rows is None:
+        return None
+    returned, standing_minor = [], 0
+    for one in rows:
+        identity, amount, status = name_of(one.get("id")), minor_of(one.get("amount"), currency), one.get("status")
+        if identity is None or amount is None:
+            return None
+        if status == "failed":
+            reference = name_of(reference_of(one))
+            returned.append(
+                RefundReturned(gateway_refund_id=identity, amount_minor=amount, gateway_reference=reference)
+            )
+        elif status != "canceled":
+            standing_minor += amount
+    return tuple(returned), standing_minor
+
+
+def _embedded(row: Mapping[str, Any], name: str) -> list[Any] | None:
+    embedded = row.get("_embedded")
+    rows = embedded.get(name, []) if isinstance(embedded, dict) else []
+    return rows if isinstance(rows, list) and all(isinstance(one, dict) for one in rows) else None
 
 
 def _chargebacks(row: Mapping[str, Any], currency: str) -> tuple[DisputeState, ...] | None:
@@ -54,9 +91,8 @@ def _chargebacks(row: Mapping[str, Any], currency: str) -> tuple[DisputeState, .
     Mollie takes the amount at once, and says later only whether that was reversed, never that a dispute is lost for
     good: what is not reversed stays opened.
     """
-    embedded = row.get("_embedded")
-    rows = embedded.get("chargebacks", []) if isinstance(embedded, dict) else []
-    if not isinstance(rows, list) or not all(isinstance(one, dict) for one in rows):
+    rows = _embedded(row, "chargebacks")
+    if rows is None:
         return None
     found = []
     for one in sorted(rows, key=lambda one: (str(one.get("createdAt")), str(one.get("id")))):

@@ -152,7 +152,7 @@ class MollieGateway:
 
     def read_charge(self, gateway_charge_id: str, deadline: Deadline) -> ChargeOutcome:
         """See ``Gateway``."""
-        answer = self._http.send("GET", f"/payments/{part(gateway_charge_id)}?embed=chargebacks", deadline)
+        answer = self._http.send("GET", f"/payments/{part(gateway_charge_id)}?embed=refunds,chargebacks", deadline)
         if not isinstance(answer, Answered):
             return Unknown(answer.reason)
         if answer.status == 404 and is_error(answer):

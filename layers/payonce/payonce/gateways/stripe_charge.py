@@ -6,17 +6,21 @@ creates one where an ACH debit fails after it succeeded
 Otherwise the charge itself fails, and its ``failure_balance_transaction``, of the type ``payment_failure_refund``,
 takes the amount from the account again: that is ``reversed_minor``. https://docs.stripe.com/api/charges/object,
 https://docs.stripe.com/reports/balance-transaction-types.
+
+A refund that fails gives its amount back by a balance transaction of its own, ``failure_balance_transaction``, which
+"reverses the initial balance transaction" (https://docs.stripe.com/api/refunds/object). Only such a refund has come
+back: one that fails before anything was taken for it has none.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from payonce.domain.gateway import ChargeOutcome, ChargeState, NotFound, Unknown
+from payonce.domain.gateway import ChargeOutcome, ChargeState, NotFound, RefundReturned, Unknown
 from payonce.extras import needs
 from payonce.gateways.stripe_disputes import read_dispute
 from payonce.gateways.stripe_money import amount_from_stripe
-from payonce.gateways.stripe_objects import REFERENCE_KEY, metadata_value
+from payonce.gateways.stripe_objects import REFERENCE_KEY, id_of, metadata_value
 
 with needs("stripe"):
     import stripe
@@ -77,10 +81,11 @@ def read_charge(client: stripe.StripeClient, intent_id: str) -> ChargeOutcome:
     except _TooManyError:
         return Unknown(f"more than {PAGE_SIZE} refunds or disputes")
     currency = str(intent.get("currency", "")).upper()
+    returned = [_returned(row, currency) for row in refunds if row.get("failure_balance_transaction") is not None]
     captured_minor, refunded_minor, reversed_minor = (
         amount_from_stripe(amount, currency) for amount in (captured, refunded_amount(intent, refunds), reversed_amount)
     )
-    if captured_minor is None or refunded_minor is None or reversed_minor is None or None in disputes:
+    if captured_minor is None or refunded_minor is None or reversed_minor is None or None in (*disputes, *returned):
         return Unknown(f"amounts in {currency} can't be read")
     return ChargeState(
         captured_minor=captured_minor,
@@ -89,6 +94,7 @@ def read_charge(client: stripe.StripeClient, intent_id: str) -> ChargeOutcome:
         currency=currency,
         reversed_minor=reversed_minor,
         disputes=tuple(dispute for dispute in disputes if dispute is not None),
+        returned=tuple(refund for refund in reversed(returned) if refund is not None),
         gateway_reference=metadata_value(intent, REFERENCE_KEY),
     )
 
@@ -98,6 +104,19 @@ def _reversed_amount(charge: Any) -> int:
     if not isinstance(charge, dict) or charge.get("status") != "failed":
         return 0
     return int(charge["amount"]) if charge.get("failure_balance_transaction") is not None else 0
+
+
+def _returned(refund: StripeDocument, currency: str) -> RefundReturned | None:
+    """Return a refund that came back, ``None`` where it can't be read."""
+    refund_id, amount_minor = id_of(refund), amount_from_stripe(int(refund["amount"]), currency)
+    # Stripe is free to set the balance transaction before the status, and the amount must not count on both sides.
+    if refund_id is None or amount_minor is None or refund.get("status") in _REFUNDED:
+        return None
+    return RefundReturned(
+        gateway_refund_id=refund_id,
+        amount_minor=amount_minor,
+        gateway_reference=metadata_value(refund, REFERENCE_KEY),
+    )
 
 
 def _disputes(client: stripe.StripeClient, intent_id: str) -> tuple[DisputeState | None, ...]:

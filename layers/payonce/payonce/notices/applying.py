@@ -186,7 +186,7 @@ class Applier:
         if not asked and (foreign := foreign_currency(notice, payment)) is not None:
             return foreign
         if not asked and not caught.changes:
-            return unread(notice, settled=bool(about.claims or waited))
+            return unread(notice, settled=bool(about.claims or waited), explained=caught.explained)
         return Ended(NoticeState.APPLIED, " ".join(caught.changes))
 
     def _told(self, payment: Payment) -> ChargeState:

@@ -27,7 +27,18 @@ if TYPE_CHECKING:
 BY_STATE_INDEX = "notices-by-state"
 # Gateways repeat an event for days (Stripe: three, https://docs.stripe.com/webhooks), and a person looks within weeks.
 RETENTION_SECONDS = 90 * DAY_SECONDS
-_OUTCOME_FIELDS = frozenset({"executed", "undone", "gateway_operation_id", "amount_minor", "currency", "code", "token"})
+_OUTCOME_FIELDS = frozenset(
+    {
+        "executed",
+        "undone",
+        "gateway_operation_id",
+        "amount_minor",
+        "currency",
+        "code",
+        "token",
+        "gateway_reference",
+    }
+)
 _HINTS = ("gateway_reference", "payment_id", "merchant_id", "gateway_charge_id", "account", "saved_method")
 
 
@@ -179,6 +190,7 @@ def outcome_to_data(outcome: NoticeOutcome) -> dict[str, Any]:
         "currency": outcome.currency,
         "code": outcome.code,
         **({} if outcome.token is None else {"token": outcome.token}),
+        **({} if outcome.gateway_reference is None else {"gateway_reference": outcome.gateway_reference}),
     }
 
 

@@ -12,6 +12,8 @@ from payonce.payments.held import instruction_of
 from payonce.payments.setups.deciding import instruction_of_setup
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from payonce.domain.gateway import Notice
     from payonce.domain.payment import Payment
     from payonce.domain.setup import Setup
@@ -53,12 +55,15 @@ def payment_not_executed(gateway: Gateway, payment: Payment, notice: Notice, dea
     return Ended(NoticeState.APPLIED, "")
 
 
-def unread(notice: Notice, *, settled: bool) -> Ended:
+def unread(notice: Notice, *, settled: bool, explained: Collection[str]) -> Ended:
     """Return what becomes of an event about a charge that the gateway can't be asked about.
 
-    It tells the end of an operation of ours, or of a dispute what is booked already; or it is shown to people.
+    It tells the end of an operation of ours, or of a dispute what is booked already, or of a refund that came back what
+    is (``explained``); or it is shown to people.
     """
-    if settled or notice.dispute is not None or (notice.outcome is not None and not notice.outcome.undone):
+    told = notice.outcome
+    is_end = told is not None and (not told.undone or told.gateway_operation_id in explained)
+    if settled or notice.dispute is not None or is_end:
         return Ended(NoticeState.APPLIED, "")
     return Ended(NoticeState.UNKNOWN, "what was done to the charge can't be asked at this gateway")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from payonce.domain.dispute import CHANGES
 from payonce.domain.events import build_event
 from payonce.domain.gateway import OperationKind
 from payonce.domain.ledger import JournalEntry, Movement, MovementKind, gateway_receivable
-from payonce.domain.payment import Change
+from payonce.domain.payment import Change, OperationStatus
 from payonce.outbox import DISPUTES, FIRSTS, event_write
 from payonce.payments.dispute_items import dispute_write
 from payonce.payments.journal import balance_write, told_of
@@ -20,6 +20,7 @@ from payonce.payments.payment_items import (
     head_insert,
     operation_write,
     replace_payment,
+    returned_write,
 )
 from payonce.payments.representation import dispute_view, operation_view, payment_view
 
@@ -45,6 +46,11 @@ ELSEWHERE_MOVEMENTS: Mapping[Change, MovementKind | None] = MappingProxyType(
         Change.REFUNDED_ELSEWHERE: MovementKind.REFUND,
         Change.REVERSED_PART: MovementKind.CHARGE_REVERSAL,
         Change.REVERSED: MovementKind.CHARGE_REVERSAL,
+        # The entry that reverses a refund's keeps its kind: see ``Movement``.
+        Change.RETURNED_PART: MovementKind.REFUND,
+        Change.RETURNED: MovementKind.REFUND,
+        Change.RETURNED_ELSEWHERE_PART: MovementKind.REFUND,
+        Change.RETURNED_ELSEWHERE: MovementKind.REFUND,
         **dict.fromkeys(CHANGES.values(), MovementKind.DISPUTE),
     }
 )
@@ -52,10 +58,14 @@ ELSEWHERE_MOVEMENTS: Mapping[Change, MovementKind | None] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class References:
-    """The references of an operation: our own, and the one under which the gateway reports the movement of money."""
+    """The references of an operation: our own, and the one under which the gateway reports the movement of money.
+
+    ``at_gateway`` is the gateway's own id of the operation, "" where it has none.
+    """
 
     operation: str
     moved_as: str
+    at_gateway: str = ""
 
 
 def follow_up_writes(
@@ -74,7 +84,14 @@ def follow_up_writes(
         exact |= {"capturable_minor", "refundable_minor"}  # operations in flight limited how much of it is certain
     writes: list[Write] = [
         adjust_payment(before, after, exact=sorted(exact)),
-        operation_write(plan, own.status, code, own.payment.updated_at_ms, reference=references.operation),
+        operation_write(
+            plan,
+            own.status,
+            code,
+            own.payment.updated_at_ms,
+            reference=references.operation,
+            at_gateway=references.at_gateway,
+        ),
     ]
     entries: list[JournalEntry] = []
     for effect in effects:
@@ -87,7 +104,8 @@ def follow_up_writes(
             entry = _entry_elsewhere(effect, record_id=record_id)
             writes.append(_change_elsewhere(effect, entry))
         entries += [] if entry is None else [entry]
-    return writes + _dispute_writes(effects) + ([balance_write(*entries)] if entries else [])
+    told = [*_dispute_writes(effects), *_returned_writes(effects)]
+    return writes + told + ([balance_write(*entries)] if entries else [])
 
 
 def elsewhere_writes(before: Payment, effects: Sequence[Effect]) -> list[Write]:
@@ -101,6 +119,7 @@ def elsewhere_writes(before: Payment, effects: Sequence[Effect]) -> list[Write]:
         adjust_payment(before, effects[-1].payment, exact=sorted(exact)),
         *(_change_elsewhere(effect, entry) for effect, entry in booked),
         *_dispute_writes(effects),
+        *_returned_writes(effects),
         *([balance_write(*entries)] if entries else []),
     ]
 
@@ -108,6 +127,9 @@ def elsewhere_writes(before: Payment, effects: Sequence[Effect]) -> list[Write]:
 def _change_elsewhere(effect: Effect, entry: JournalEntry | None) -> Write:
     """Return the write of a change that was made at the gateway. A dispute's first one puts it into the list."""
     payment, dispute = effect.payment, effect.dispute
+    if effect.returned is not None and effect.returned.operation is not None:
+        view = operation_view(effect.returned.operation, payment, OperationStatus.RETURNED, None)
+        return change_write(payment_event(payment, effect.change, view), entry)
     if dispute is None:
         return change_write(payment_event(payment, effect.change, payment_view(payment)), entry)
     event = payment_event(payment, effect.change, dispute_view(dispute, payment))
@@ -121,10 +143,29 @@ def _dispute_writes(effects: Sequence[Effect]) -> list[Write]:
     return [dispute_write(dispute) for dispute in last.values()]
 
 
+def _returned_writes(effects: Sequence[Effect]) -> list[Write]:
+    """Return the writes that mark the refunds of ours that came back."""
+    return [
+        returned_write(effect.returned.operation, effect.payment.updated_at_ms)
+        for effect in effects
+        if effect.returned is not None and effect.returned.operation is not None
+    ]
+
+
 def _entry_elsewhere(effect: Effect, *, record_id: str | None) -> JournalEntry | None:
+    if effect.returned is not None:
+        reference, record_id = effect.returned.reference, effect.returned.record_id
+        entry = _entry_of_effect(effect, ELSEWHERE_MOVEMENTS[effect.change], reference=reference, record_id=record_id)
+        return _reversing(entry, effect.returned.entry_id)
     # The gateway reports what was done in its dashboard under the payment's reference.
     reference = effect.payment.gateway_reference
     return _entry_of_effect(effect, ELSEWHERE_MOVEMENTS[effect.change], reference=reference, record_id=record_id)
+
+
+def _reversing(entry: JournalEntry | None, entry_id: str) -> JournalEntry | None:
+    if entry is None or entry.movement is None:
+        return entry
+    return replace(entry, movement=replace(entry.movement, reverses_entry_id=entry_id))
 
 
 def _entry_of_effect(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from payonce.domain.dispute import Dispute
     from payonce.domain.ledger import Posting
+    from payonce.payments.booked_refunds import BookedRefund
     from payonce.payments.payment_work import Result
 
 RESERVED_FROM: Mapping[OperationKind, str] = MappingProxyType(
@@ -54,6 +55,8 @@ class Effect:
 
     ``dispute`` is the dispute after a change of one; ``is_first_of_dispute`` where nothing was stored of it before.
 
+    ``returned`` is the refund that came back, whose entry is reversed.
+
     ``exact`` names the amounts that are overwritten rather than moved, and that must not have changed meanwhile.
     """
 
@@ -64,6 +67,7 @@ class Effect:
     exact: tuple[str, ...] = ()
     dispute: Dispute | None = None
     is_first_of_dispute: bool = False
+    returned: BookedRefund | None = None
 
 
 def effect_of(

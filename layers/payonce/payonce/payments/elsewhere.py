@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
 
 def unknown_to_us(payment: Payment, state: ChargeState, *, multiple_captures: bool) -> list[tuple[OperationKind, int]]:
-    """Return the operations certainly made outside payonce on ``payment``'s charge, in order, with their amounts."""
+    """Return the operations certainly made outside payonce on ``payment``'s charge, in order, with their amounts.
+
+    Of the refunds that came back, ``state`` has those that ``returned_refunds.counted`` leaves.
+    """
     found: list[tuple[OperationKind, int]] = []
     captured_minor = 0
     if multiple_captures or payment.status is PaymentStatus.AUTHORIZED:
@@ -45,7 +48,10 @@ def unknown_to_us(payment: Payment, state: ChargeState, *, multiple_captures: bo
         found.append((OperationKind.VOID, payment.amount_minor))
     taken_back_minor = payment.reversed_minor + payment.disputed_minor
     in_flight_minor = payment.captured_minor - payment.refunded_minor - payment.refundable_minor - taken_back_minor
-    refunded_minor = state.refunded_minor - payment.refunded_minor - in_flight_minor
+    # With what came back on both sides: a lookup that is behind, and does not show a return that is booked, would else
+    # show a refund that nobody has made.
+    ever_minor = state.refunded_minor + sum(refund.amount_minor for refund in state.returned)
+    refunded_minor = ever_minor - payment.refunded_minor - payment.returned_minor - in_flight_minor
     # What was reversed or is disputed may be refunded at the gateway nevertheless: then it has gone twice.
     refunded_minor = max(0, min(refunded_minor, payment.refundable_minor + taken_back_minor + captured_minor))
     if refunded_minor:

@@ -21,9 +21,8 @@ from payonce.domain.gateway_address import PLATFORM, address_of
 from payonce.domain.money import Money
 from payonce.idempotency.json_response import json_response
 from payonce.idempotency.records import Completed, Draft, Plan, StoredResponse
-from payonce.payments.at_gateway import changes_of
+from payonce.payments.at_gateway import changes_of, known_of
 from payonce.payments.booking import References, follow_up_writes
-from payonce.payments.dispute_items import known_disputes
 from payonce.payments.effects import Effect, effect_of
 from payonce.payments.elsewhere import unknown_to_us
 from payonce.payments.operations import FollowUpPlan
@@ -38,6 +37,7 @@ from payonce.payments.representation import (
     payment_path,
 )
 from payonce.payments.reservation import nothing_reserved, reserved, returned
+from payonce.payments.returned_refunds import counted
 from payonce.payments.rules import NeverExecuted
 from payonce.payments.settlement import operation_settlement_write
 from payonce.payments.stored_payments import keep_head
@@ -121,7 +121,8 @@ class FollowUp(GatewayWork):
         self._payment = None
         effect = self._effect(payment, result)
         code = result.code if isinstance(result, Declined) else None
-        writes = self._writes(payment, [effect], code)
+        at_gateway = result.gateway_operation_id if isinstance(result, Succeeded) else ""
+        writes = self._writes(payment, [effect], code, at_gateway=at_gateway)
         if isinstance(result, Pending):
             now_ms = self._clock.now_ms()
             writes.append(operation_settlement_write(plan, payment, result, self._record_id, at_ms=now_ms))
@@ -154,6 +155,8 @@ class FollowUp(GatewayWork):
             return self.draft(refused)
         multiple_captures = self._captures_in_parts(before)
         declined = self._effect(before, refused)
+        known = known_of(self._database, before, state)
+        state = counted(state, known.refunds)
         found = unknown_to_us(declined.payment, state, multiple_captures=multiple_captures)
         self._payment = before  # the findings hold for this version alone
         if found == [(plan.kind, plan.amount_minor)]:
@@ -162,7 +165,7 @@ class FollowUp(GatewayWork):
         elsewhere = changes_of(
             declined.payment,
             state,
-            known_disputes(self._database, before, state.disputes),
+            known,
             multiple_captures=multiple_captures,
             at_ms=self._clock.now_ms(),
         )
@@ -172,6 +175,8 @@ class FollowUp(GatewayWork):
         done = [f"somebody has {DONE[kind]} {amount_minor} of the payment" for kind, amount_minor in found]
         if payment.reversed_minor > before.reversed_minor:
             done.append(f"the payer's bank has taken {payment.reversed_minor - before.reversed_minor} back")
+        if payment.returned_minor > before.returned_minor:
+            done.append(f"{payment.returned_minor - before.returned_minor} of what was refunded has come back")
         if any(effect.dispute is not None for effect in elsewhere):
             done.append(f"the payment is disputed, and {payment.disputed_minor} of it withdrawn")
         return Draft(
@@ -207,8 +212,11 @@ class FollowUp(GatewayWork):
             gateway = self._gateway_named(address_of(payment.gateway, payment.merchant_id, PLATFORM))
         return gateway.capabilities.multiple_captures
 
-    def _writes(self, before: Payment, effects: Sequence[Effect], code: str | None) -> list[Write]:
-        references = References(self.reference, moved_as=self._moved_as or self.reference)
+    def _writes(
+        self, before: Payment, effects: Sequence[Effect], code: str | None, *, at_gateway: str = ""
+    ) -> list[Write]:
+        moved_as = self._moved_as or self.reference
+        references = References(self.reference, moved_as=moved_as, at_gateway=at_gateway)
         return follow_up_writes(self._plan, before, effects, code, references=references, record_id=self._record_id)
 
     def _response(self, effect: Effect, result: Result, code: str | None) -> StoredResponse:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from payonce.ports import Item, Key, Write
 
 PAYMENT_SORT_KEY = "PAYMENT"
+OPERATION_PREFIX = "OPERATION#"
 BY_REFERENCE_INDEX = "operations-by-gateway-reference"
 AMOUNT_FIELDS = (
     "captured_minor",
@@ -33,6 +34,7 @@ AMOUNT_FIELDS = (
     "disputed_minor",
 )
 _PAYMENT_FIELDS = tuple(field.name for field in fields(Payment))
+_UNUSUAL = frozenset({"account", "returned_minor"})
 # The fields that a payment's view has under their own names.
 _SHOWN_FIELDS = (
     "amount_minor",
@@ -73,19 +75,22 @@ def payment_item(payment: Payment) -> Item:
     item["passed_over"] = list(payment.passed_over)
     item["payment_method_type"] = payment.payment_method_type.value
     item["next_action"] = None if payment.next_action is None else dict(payment.next_action)
+    # What is as usual is not stored.
     if payment.account == PLATFORM:
-        del item["account"]  # what is as usual is not stored
+        del item["account"]
+    if not payment.returned_minor:
+        del item["returned_minor"]
     return {**payment_key(payment.merchant_id, payment.payment_id), **item}
 
 
 def payment_from(item: Item) -> Payment:
     """Return the payment of a stored item."""
-    values = {name: item[name] for name in _PAYMENT_FIELDS if name != "account"}
+    values = {name: item[name] for name in _PAYMENT_FIELDS if name not in _UNUSUAL}
     values["status"] = PaymentStatus(values["status"])
     values["capture_method"] = CaptureMethod(values["capture_method"])
     values["passed_over"] = tuple(values["passed_over"])
     values["payment_method_type"] = PaymentMethodType(values["payment_method_type"])
-    return Payment(**values, account=item.get("account", PLATFORM))
+    return Payment(**values, account=item.get("account", PLATFORM), returned_minor=item.get("returned_minor", 0))
 
 
 def first_version(payment: Payment) -> dict[str, Any]:
@@ -146,20 +151,27 @@ def adjust_payment(before: Payment, after: Payment, *, exact: Sequence[str] = ()
             "updated_at_ms": after.updated_at_ms,
             "version": after.version,
             **({"next_action": None} if before.next_action and not after.next_action else {}),
+            **({"returned_minor": after.returned_minor} if after.returned_minor != before.returned_minor else {}),
         },
     )
 
 
+def operation_key(merchant_id: str, payment_id: str, operation_id: str) -> Key:
+    """Return the key of a capture's, void's or refund's item."""
+    return {"pk": partition_of(merchant_id, payment_id), "sk": OPERATION_PREFIX + operation_id}
+
+
 def operation_write(
-    plan: FollowUpPlan, status: OperationStatus, code: str | None, at_ms: int, *, reference: str
+    plan: FollowUpPlan, status: OperationStatus, code: str | None, at_ms: int, *, reference: str, at_gateway: str = ""
 ) -> Write:
     """Return the write of a capture, void or refund; one item holds it for its whole life.
 
-    ``reference`` is the one under which it was executed, or else the last one tried.
+    ``reference`` is the one under which it was executed, or else the last one tried. ``at_gateway`` is the gateway's id
+    of an operation that has succeeded, "" where it has none.
     """
     return Adjust(
         table=Table.PAYMENTS,
-        key={"pk": partition_of(plan.merchant_id, plan.payment_id), "sk": f"OPERATION#{plan.operation_id}"},
+        key=operation_key(plan.merchant_id, plan.payment_id, plan.operation_id),
         set={
             "kind": plan.kind.value,
             "operation_id": plan.operation_id,
@@ -170,6 +182,17 @@ def operation_write(
             "decline_code": code,
             "created_at_ms": plan.created_at_ms,
             "updated_at_ms": at_ms,
+            **({"gateway_operation_id": at_gateway} if at_gateway else {}),
         },
         upsert=True,
+    )
+
+
+def returned_write(plan: FollowUpPlan, at_ms: int) -> Write:
+    """Return the write that marks a refund that had succeeded as one that came back."""
+    return Adjust(
+        table=Table.PAYMENTS,
+        key=operation_key(plan.merchant_id, plan.payment_id, plan.operation_id),
+        require={"status": OperationStatus.SUCCEEDED.value},
+        set={"status": OperationStatus.RETURNED.value, "updated_at_ms": at_ms},
     )

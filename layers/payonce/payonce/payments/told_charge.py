@@ -7,6 +7,8 @@ own books, and where it is ahead of them, somebody else has acted (``elsewhere``
 
     CAPTURE, CAPTURE, REFUND            captured: the sum; refunded: the sum
     CAPTURE, then CAPTURE_FAILED        reversed: what our books hold as captured beyond what is left of the sum
+    REFUND and REFUND_FAILED            returned: it had succeeded, whichever of the two came first
+    REFUND_FAILED alone                 nothing: nobody has said that it had ever succeeded
     CHARGEBACK, then CHARGEBACK_REVERSED   one dispute, by the event of the highest stage, whichever came last
 """
 
@@ -14,7 +16,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from payonce.domain.gateway import CaptureMethod, ChargeState, DisputeState, DisputeStatus, OperationKind
+from payonce.domain.gateway import (
+    CaptureMethod,
+    ChargeState,
+    DisputeState,
+    DisputeStatus,
+    OperationKind,
+    RefundReturned,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,17 +38,32 @@ def state_told(payment: Payment, told: ChargeTold) -> ChargeState:
     captured_minor, uncaptured_minor = _moved(outcomes, OperationKind.CAPTURE)
     if payment.capture_method is CaptureMethod.AUTOMATIC:
         captured_minor = payment.captured_minor  # no event of its own tells of it
-    refunded_minor, returned_minor = _moved(outcomes, OperationKind.REFUND)
+    refunded = {each.gateway_operation_id for each in outcomes if each.kind is OperationKind.REFUND and each.executed}
+    refunded_minor, failed_minor = _moved(outcomes, OperationKind.REFUND)
     left_minor = captured_minor - uncaptured_minor
     return ChargeState(
         # A capture that failed before our books had it was never booked: only what they hold can be taken back. What
         # they have taken back by now was captured as well, and what is left was captured beside it.
         captured_minor=max(left_minor + payment.reversed_minor, payment.captured_minor),
-        refunded_minor=refunded_minor - returned_minor,
+        refunded_minor=refunded_minor - failed_minor,
         reversed_minor=min(uncaptured_minor, max(payment.reversed_minor, payment.captured_minor - left_minor)),
         voided=not captured_minor and any(each.kind is OperationKind.VOID and each.executed for each in outcomes),
         currency=payment.currency,
         disputes=_disputes(told.disputes),
+        returned=_returned(each for each in outcomes if each.gateway_operation_id in refunded),
+    )
+
+
+def _returned(outcomes: Iterable[NoticeOutcome]) -> tuple[RefundReturned, ...]:
+    """Return the refunds that came back, each once, of ``outcomes`` of refunds that were executed."""
+    undone = {each.gateway_operation_id: each for each in outcomes if each.kind is OperationKind.REFUND and each.undone}
+    return tuple(
+        RefundReturned(
+            gateway_refund_id=identity,
+            amount_minor=each.amount_minor,
+            gateway_reference=each.gateway_reference,
+        )
+        for identity, each in undone.items()
     )
 
 
