@@ -26,6 +26,7 @@ from payonce.domain.gateway import (
     Overtaken,
     Payer,
     PaymentMethodType,
+    RefundReturned,
     SubmitOutcome,
     Succeeded,
     Unknown,
@@ -142,6 +143,9 @@ class ScriptedGateway:
     # What the payer's bank has taken back of the first charge.
     reversed_minor: int = 0
     disputes: tuple[DisputeState, ...] = ()
+    # This gateway's ids of refunds that came back after they had succeeded, and whether ``read_charge`` is behind that.
+    came_back: set[str] = field(default_factory=set)
+    behind: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
@@ -182,6 +186,8 @@ class ScriptedGateway:
                     booking.instruction.gateway_reference == instruction.gateway_reference
                     and booking.visible_at_ms <= now_ms
                 ):
+                    if self._is_back(booking):
+                        return Declined("refund_failed", "The refund has failed.")
                     return booking.outcome
         return NotFound()
 
@@ -203,7 +209,10 @@ class ScriptedGateway:
         if self.lookup_fails:
             return Unknown("the lookup failed")
         amounts = dict.fromkeys(OperationKind, 0)
+        back = [] if self.behind else self._returned(gateway_charge_id)
         for booking in self.succeeded():
+            if not self.behind and self._is_back(booking):
+                continue
             if isinstance(booking.outcome, Succeeded) and booking.outcome.gateway_charge_id == gateway_charge_id:
                 amounts[booking.instruction.kind] += booking.instruction.money.amount_minor
                 if booking.instruction.capture_method is CaptureMethod.AUTOMATIC:
@@ -224,7 +233,30 @@ class ScriptedGateway:
             gateway_reference=reference,
             reversed_minor=self.reversed_minor if first else 0,
             disputes=self.disputes if first else (),
+            returned=tuple(back),
         )
+
+    def give_back(self, booking: Booking) -> None:
+        """Let the amount of a refund that had succeeded come back to the merchant."""
+        assert isinstance(booking.outcome, Succeeded)
+        assert booking.instruction.kind is OperationKind.REFUND
+        self.came_back.add(booking.outcome.gateway_operation_id)
+
+    def _is_back(self, booking: Booking) -> bool:
+        return isinstance(booking.outcome, Succeeded) and booking.outcome.gateway_operation_id in self.came_back
+
+    def _returned(self, gateway_charge_id: str) -> list[RefundReturned]:
+        return [
+            RefundReturned(
+                gateway_refund_id=booking.outcome.gateway_operation_id,
+                amount_minor=booking.instruction.money.amount_minor,
+                gateway_reference=booking.instruction.gateway_reference,
+            )
+            for booking in self.succeeded(OperationKind.REFUND)
+            if isinstance(booking.outcome, Succeeded)
+            and booking.outcome.gateway_charge_id == gateway_charge_id
+            and self._is_back(booking)
+        ]
 
     def _is_first(self, gateway_charge_id: str | None) -> bool:
         outcome = self.succeeded(OperationKind.PAYMENT)[0].outcome
@@ -241,7 +273,8 @@ class ScriptedGateway:
             money=Money(amount_minor, charged.instruction.money.currency),
             gateway_charge_id=charged.outcome.gateway_charge_id,
         )
-        self.bookings.append(Booking(done, charged.outcome, self.clock.now_ms()))
+        outcome = replace(charged.outcome, gateway_operation_id=f"op_{next(self._numbers)}")
+        self.bookings.append(Booking(done, outcome, self.clock.now_ms()))
 
     def _is_possible(self, instruction: Instruction) -> bool:
         """Return whether the charge is in the state that a follow-up needs; its own booking is no obstacle."""
@@ -252,6 +285,7 @@ class ScriptedGateway:
             if (
                 isinstance(booking.outcome, Succeeded)
                 and booking.outcome.gateway_charge_id == instruction.gateway_charge_id
+                and not self._is_back(booking)
             ):
                 moved[booking.instruction.kind] += booking.instruction.money.amount_minor
         if not moved[OperationKind.PAYMENT]:

@@ -121,6 +121,7 @@ def test_an_event_tells_the_end_of_one_operation(
         currency="EUR",
         code=code,
         undone=undone,
+        gateway_reference=REFERENCE if kind is REFUND else None,
     )
     assert notice.gateway_charge_id == ORIGINAL
 

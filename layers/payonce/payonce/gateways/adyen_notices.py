@@ -192,7 +192,8 @@ def _outcome(item: Mapping[str, Any]) -> NoticeOutcome | None:
     event, amount = item["eventCode"], item["amount"]
     kind, undone = _ENDS.get(event, (None, ""))
     success = item["success"] == "true"
-    if (operation_of(item.get("merchantReference")) or "").startswith(f"{SETUP_PREFIX}_"):
+    reference = item.get("merchantReference")
+    if (operation_of(reference) or "").startswith(f"{SETUP_PREFIX}_"):
         if event == CONTRACT:
             return _contract(item)
         if kind is OperationKind.PAYMENT:
@@ -214,7 +215,8 @@ def _outcome(item: Mapping[str, Any]) -> NoticeOutcome | None:
         currency=amount["currency"],
         code="" if executed else code,
         undone=undone in _UNDONE,
-        gateway_reference=item.get("merchantReference") if operation_of(item.get("merchantReference")) else None,
+        # Whose refund has come back is told by it: see ``payments.told_charge``.
+        gateway_reference=reference if kind is OperationKind.REFUND and operation_of(reference) else None,
     )
 
 

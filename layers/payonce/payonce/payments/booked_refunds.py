@@ -72,11 +72,12 @@ def known_refunds(database: Database, payment: Payment, returned: Sequence[Refun
     items = _refund_items(database, payment)
     by_name = {item["operation_reference"]: item for item in items}
     by_name |= {item["gateway_operation_id"]: item for item in items if "gateway_operation_id" in item}
-    entries = [entry for entry in _refund_entries(database, payment) if entry.break_id is None]
-    reversed_minor, returns = _reversals(_refund_entries(database, payment), payment)
+    entries = _refund_entries(database, payment)
+    reversed_minor, returns = _reversals(entries, payment)
     booked: dict[str, list[BookedRefund]] = defaultdict(list)
     for entry in entries:
-        if entry.movement is not None and entry.movement.reverses_entry_id is None:
+        # A correction's entry is about another charge, or reverses one of these.
+        if entry.break_id is None and entry.movement is not None and entry.movement.reverses_entry_id is None:
             found = _booked(payment, entry, reversed_minor.get(entry.entry_id, 0), by_name)
             booked[found.reference].append(found)
     ours: dict[str, BookedRefund | None] = {}

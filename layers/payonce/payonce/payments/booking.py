@@ -154,9 +154,9 @@ def _returned_writes(effects: Sequence[Effect]) -> list[Write]:
 
 def _entry_elsewhere(effect: Effect, *, record_id: str | None) -> JournalEntry | None:
     if effect.returned is not None:
-        reference, record_id = effect.returned.reference, effect.returned.record_id
-        entry = _entry_of_effect(effect, ELSEWHERE_MOVEMENTS[effect.change], reference=reference, record_id=record_id)
-        return _reversing(entry, effect.returned.entry_id)
+        refund, kind = effect.returned, ELSEWHERE_MOVEMENTS[effect.change]
+        entry = _entry_of_effect(effect, kind, reference=refund.reference, record_id=refund.record_id)
+        return _reversing(entry, refund.entry_id)
     # The gateway reports what was done in its dashboard under the payment's reference.
     reference = effect.payment.gateway_reference
     return _entry_of_effect(effect, ELSEWHERE_MOVEMENTS[effect.change], reference=reference, record_id=record_id)

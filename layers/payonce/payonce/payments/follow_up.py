@@ -37,7 +37,7 @@ from payonce.payments.representation import (
     payment_path,
 )
 from payonce.payments.reservation import nothing_reserved, reserved, returned
-from payonce.payments.returned_refunds import counted
+from payonce.payments.returned_refunds import counted, our_returns
 from payonce.payments.rules import NeverExecuted
 from payonce.payments.settlement import operation_settlement_write
 from payonce.payments.stored_payments import keep_head
@@ -157,9 +157,11 @@ class FollowUp(GatewayWork):
         declined = self._effect(before, refused)
         known = known_of(self._database, before, state)
         state = counted(state, known.refunds)
-        found = unknown_to_us(declined.payment, state, multiple_captures=multiple_captures)
+        back = our_returns(declined.payment, state, known.refunds, at_ms=self._clock.now_ms())
+        after_returns = back[-1].payment if back else declined.payment
+        found = unknown_to_us(after_returns, state, multiple_captures=multiple_captures)
         self._payment = before  # the findings hold for this version alone
-        if found == [(plan.kind, plan.amount_minor)]:
+        if not back and found == [(plan.kind, plan.amount_minor)]:
             self._moved_as = before.gateway_reference  # its own marks are missing: the gateway reports the payment's
             return self.draft(Succeeded(before.gateway_charge_id or "", ""))
         elsewhere = changes_of(

@@ -1,7 +1,7 @@
 """Refunds that come back after they succeeded: the payer's account is closed, or a card scheme rejects them.
 
 A gateway that had executed a refund gives its amount back to the merchant, days later
-(https://docs.stripe.com/refunds#failed-refunds, https://docs.adyen.com/api-explorer/Webhooks/1/post/REFUNDED_REVERSED,
+(https://docs.stripe.com/api/refunds/object, https://docs.adyen.com/api-explorer/Webhooks/1/post/REFUNDED_REVERSED,
 https://docs.mollie.com/docs/refunds). It is booked as the reversal of that refund's own entry:
 
 ::

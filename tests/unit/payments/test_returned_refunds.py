@@ -1,0 +1,460 @@
+"""Refunds that come back after they succeeded: the payment says so, the journal has one entry for it, and once.
+
+What gateways say of them: https://docs.stripe.com/api/refunds/object (a refund that fails has a balance transaction of its own,
+which reverses the initial one), https://docs.mollie.com/docs/refunds ("failed … after processing"),
+https://docs.adyen.com/api-explorer/Webhooks/1/post/REFUNDED_REVERSED ("reversed and returned to your bank account").
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from payonce.domain.gateway import CaptureMethod, ChargeState, OperationKind, RefundReturned, Succeeded
+from payonce.domain.payment import Change, PaymentStatus
+from payonce.outbox import partition_of
+from payonce.payments.at_gateway import CaughtUp, Known, changes_of
+from payonce.payments.booked_refunds import BookedRefund, KnownRefunds
+from payonce.payments.journal import entries_of
+from payonce.payments.operations import FollowUpPlan
+from payonce.payments.payment_items import operation_key
+from payonce.payments.payment_reads import get_history
+from payonce.payments.returned_refunds import counted, our_returns, to_be_booked
+from payonce.ports import Table
+from tests.support.disputes import dispute
+from tests.support.told import balances, body, history
+from tests.support.world import FORGETFUL, MERCHANT, World
+from tests.unit.payments.test_elsewhere import CHARGED, captured, stored
+from tests.unit.payments.test_taken_back import S, look
+
+if TYPE_CHECKING:
+    from payonce.domain.ledger import JournalEntry
+    from payonce.domain.payment import Payment
+    from tests.support.world import Booking
+
+REFUND, CAPTURE = OperationKind.REFUND, OperationKind.CAPTURE
+FULL = ["payment.captured", "refund.succeeded"]
+
+
+def refunded(world: World, payment_id: str, amount_minor: int = 1000, key: str = "refund-1") -> Booking:
+    """Refund through the API, and return what the gateway has executed."""
+    assert world.follow_up(REFUND, payment_id, key, amount_minor).response.status == 201
+    return world.gateway.succeeded(REFUND)[-1]
+
+
+def amounts(payment: Payment) -> tuple[str, int, int]:
+    return payment.status.value, payment.refunded_minor, payment.refundable_minor
+
+
+def refund_entries(world: World, payment_id: str) -> list[JournalEntry]:
+    entries = entries_of(world.database, MERCHANT, payment_id)
+    return [entry for entry in entries if entry.movement is not None and entry.movement.kind.value == "refund"]
+
+
+def reversed_pairs(world: World, payment_id: str) -> list[tuple[int, str]]:
+    """Return each reversing entry's amount and reference; each reverses an entry of that amount and reference."""
+    entries = refund_entries(world, payment_id)
+    by_id = {entry.entry_id: entry for entry in entries}
+    found = []
+    for entry in entries:
+        assert entry.movement is not None
+        if entry.movement.reverses_entry_id is None:
+            continue
+        before = by_id[entry.movement.reverses_entry_id]
+        assert before.movement is not None
+        assert entry.movement == replace(before.movement, reverses_entry_id=before.entry_id)
+        assert entry.moved_minor <= -before.moved_minor
+        found.append((entry.moved_minor, entry.movement.gateway_reference))
+    return found
+
+
+def operation(world: World, payment_id: str, booking: Booking) -> dict[str, Any]:
+    identity = booking.instruction.gateway_reference.rpartition("-")[0]
+    item = world.database.get(Table.PAYMENTS, operation_key(MERCHANT, payment_id, identity))
+    assert item is not None
+    return dict(item)
+
+
+# ---------------------------------------------------------------- a refund of ours
+
+
+def test_a_refund_that_came_back_is_told_and_booked_once() -> None:
+    """Fails when nothing is booked, when the refund's entry is edited, and when it is booked with every look."""
+    world, payment_id = captured()
+    refund = refunded(world, payment_id)
+    before = refund_entries(world, payment_id)
+    world.gateway.give_back(refund)
+    assert look(world, payment_id).changes == [Change.RETURNED]
+    assert look(world, payment_id) == CaughtUp(explained=frozenset({str(refund.outcome.gateway_operation_id)}))  # type: ignore[union-attr]
+    assert amounts(stored(world, payment_id)) == ("captured", 0, 1000)
+    assert history(world, payment_id) == [*FULL, "refund.returned"]
+    assert balances(world) == CHARGED
+    assert refund_entries(world, payment_id)[: len(before)] == before
+    assert reversed_pairs(world, payment_id) == [(1000, refund.instruction.gateway_reference)]
+
+
+def test_the_event_names_the_refund_and_the_payment_after_it() -> None:
+    """Fails when a merchant can't tell from the event which of the refunds has come back."""
+    world, payment_id = captured()
+    first, second = refunded(world, payment_id, 300, "r-1"), refunded(world, payment_id, 200, "r-2")
+    world.gateway.give_back(first)
+    look(world, payment_id)
+    told = get_history(world.services, MERCHANT, payment_id)["data"][-1]
+    data, identity = told["data"], first.instruction.gateway_reference.rpartition("-")[0]
+    assert (told["type"], data["id"], data["object"]) == ("refund.returned_in_part", identity, "refund")
+    assert (data["status"], data["amount_minor"], data["attempts"]) == ("returned", 300, 1)
+    assert (data["payment"]["refunded_minor"], data["payment"]["refundable_minor"]) == (200, 800)
+    assert data["payment"]["status"] == "partially_refunded"
+    assert operation(world, payment_id, first)["status"] == "returned"
+    assert operation(world, payment_id, second)["status"] == "succeeded"
+
+
+def test_what_came_back_is_refunded_again_and_may_come_back_again() -> None:
+    """Fails when a second refund of the same amount is taken for the first one."""
+    world, payment_id = captured()
+    for number in (1, 2, 3):
+        refund = refunded(world, payment_id, key=f"r-{number}")
+        assert look(world, payment_id).changes == []
+        world.gateway.give_back(refund)
+        assert look(world, payment_id).changes == [Change.RETURNED]
+        assert look(world, payment_id).changes == []
+    assert balances(world) == CHARGED
+    assert [amount for amount, _ in reversed_pairs(world, payment_id)] == [1000] * 3
+
+
+def test_the_first_answer_is_replayed_byte_for_byte_after_the_refund_has_come_back() -> None:
+    world, payment_id = captured()
+    answer = world.follow_up(REFUND, payment_id, "r", 1000)
+    world.gateway.give_back(world.gateway.succeeded(REFUND)[0])
+    look(world, payment_id)
+    assert world.follow_up(REFUND, payment_id, "r", 1000).response == answer.response
+    assert len(world.gateway.succeeded(REFUND)) == 1
+
+
+# ---------------------------------------------------------------- evidence
+
+
+def test_a_lookup_that_is_behind_books_nothing_before_and_after_a_return() -> None:
+    """Fails when a total is booked: less refunded than here is no return, and more is no refund that somebody made."""
+    world, payment_id = captured()
+    refund = refunded(world, payment_id)
+    world.gateway.bookings.remove(refund)  # the lookup does not show it yet
+    assert look(world, payment_id).changes == []
+    world.gateway.bookings.append(refund)
+    world.gateway.give_back(refund)
+    assert look(world, payment_id).changes == [Change.RETURNED]
+    world.gateway.behind = True  # now it shows the refund as one that stands
+    assert look(world, payment_id).changes == []
+    assert amounts(stored(world, payment_id)) == ("captured", 0, 1000)
+    assert balances(world) == CHARGED
+
+
+def test_a_refund_that_failed_before_it_had_succeeded_takes_nothing_from_another_one() -> None:
+    """Fails when the gateway's sum of what came back is booked: this one was never part of ours."""
+    world, payment_id = captured()
+    world.gateway.script, world.gateway.lookup_fails = ["booked_lost"], True
+    assert world.follow_up(REFUND, payment_id, "lost", 400).response.status == 202
+    world.gateway.script, world.gateway.lookup_fails = [], False
+    world.gateway.give_back(world.gateway.succeeded(REFUND)[0])
+    world.clock.ms += 3_600_000
+    world.recover()
+    assert history(world, payment_id)[-1] == "refund.declined"
+    refunded(world, payment_id, 400, "second")
+    caught = look(world, payment_id)
+    assert (caught.changes, caught.open_reason) == ([], "")
+    assert amounts(stored(world, payment_id)) == ("partially_refunded", 400, 600)
+
+
+def test_a_return_before_our_own_refund_is_stored_waits_for_it() -> None:
+    """Fails when it counts as a refund that was never booked: the event would be done with, and the return lost."""
+    world, payment_id = captured()
+    world.gateway.script, world.gateway.lookup_fails = ["booked_lost"], True
+    world.follow_up(REFUND, payment_id, "lost", 400)
+    world.gateway.script, world.gateway.lookup_fails = [], False
+    refund = world.gateway.succeeded(REFUND)[0]
+    world.gateway.give_back(refund)
+    early = look(world, payment_id)
+    assert early.changes == []
+    assert "our own end is not stored" in early.open_reason
+    assert early.explained == frozenset()
+    # The lookup of the refund is behind its return, so that it is booked as a success first.
+    world.gateway.came_back.clear()
+    world.clock.ms += 3_600_000
+    world.recover()
+    world.gateway.give_back(refund)
+    assert look(world, payment_id).changes == [Change.RETURNED]
+    assert history(world, payment_id)[-2:] == ["refund.succeeded_in_part", "refund.returned"]
+    assert balances(world) == CHARGED
+
+
+def test_a_refund_that_the_gateway_tells_under_the_payments_reference_is_known_by_its_id() -> None:
+    """Adyen may name the payment's reference. Fails when the refund of ours is looked for by its reference alone."""
+    world, payment_id = captured()
+    refund = refunded(world, payment_id)
+    assert isinstance(refund.outcome, Succeeded)
+    state = ChargeState(
+        captured_minor=1000,
+        refunded_minor=0,
+        voided=False,
+        currency="EUR",
+        returned=(RefundReturned(
+            gateway_refund_id=refund.outcome.gateway_operation_id,
+            amount_minor=1000,
+            gateway_reference=f"{payment_id}-1",
+        ),),
+    )  # fmt: skip
+    world.gateway.read_charge = lambda *_: state  # type: ignore[method-assign]
+    assert look(world, payment_id).changes == [Change.RETURNED]
+    assert operation(world, payment_id, refund)["status"] == "returned"
+
+
+# ---------------------------------------------------------------- among other things
+
+
+def test_a_return_while_another_refund_is_in_flight_leaves_its_reservation() -> None:
+    world, payment_id = captured()
+    first = refunded(world, payment_id, 300, "r-1")
+    world.gateway.script, world.gateway.lookup_fails = ["booked_lost"], True
+    world.follow_up(REFUND, payment_id, "r-2", 500)
+    world.gateway.script, world.gateway.lookup_fails = [], False
+    world.gateway.give_back(first)
+    assert look(world, payment_id).changes == [Change.RETURNED]
+    assert amounts(stored(world, payment_id)) == ("captured", 0, 500)
+    world.clock.ms += 3_600_000
+    world.recover()
+    assert amounts(stored(world, payment_id)) == ("partially_refunded", 500, 500)
+
+
+@pytest.mark.parametrize("taken", ["reversed", "disputed"])
+def test_a_return_after_the_payers_bank_took_the_charge_back_too(taken: str) -> None:
+    """The money had gone twice, and has come back once. Fails when the two are mixed up."""
+    world, payment_id = captured()
+    refund = refunded(world, payment_id)
+    if taken == "reversed":
+        world.gateway.reversed_minor = 1000
+    else:
+        world.gateway.disputes = (dispute(S.EVIDENCE_DUE, 1000),)
+    look(world, payment_id)
+    assert stored(world, payment_id).refundable_minor == -1000
+    world.gateway.give_back(refund)
+    assert look(world, payment_id).changes == [Change.RETURNED]
+    after = stored(world, payment_id)
+    assert amounts(after) == ("reversed" if taken == "reversed" else "captured", 0, 0)
+    assert (after.reversed_minor, after.disputed_minor) == ((1000, 0) if taken == "reversed" else (0, 1000))
+    assert balances(world).get("gateway_receivable:bank", 0) == 0
+    assert sum(balances(world).values()) == 0
+
+
+def test_a_return_and_a_new_refund_in_the_dashboard_are_seen_at_once() -> None:
+    """Fails when what came back is not free yet as the new refund is booked."""
+    world, payment_id = captured()
+    refund = refunded(world, payment_id)
+    world.gateway.give_back(refund)
+    world.gateway.elsewhere(REFUND, 1000)
+    caught = look(world, payment_id)
+    assert (caught.changes, caught.open_reason) == ([Change.RETURNED, Change.REFUNDED_ELSEWHERE], "")
+    assert amounts(stored(world, payment_id)) == ("refunded", 1000, 0)
+    assert balances(world) == {}
+
+
+@pytest.mark.parametrize("seen_before", [True, False])
+def test_a_refund_made_in_the_dashboard_comes_back(seen_before: bool) -> None:
+    """Whether or not it was seen while it stood. Fails when its return is booked and it is not."""
+    world, payment_id = captured()
+    ours = refunded(world, payment_id, 400)
+    world.gateway.elsewhere(REFUND, 400)
+    if seen_before:
+        look(world, payment_id)
+    world.gateway.give_back(world.gateway.succeeded(REFUND)[-1])
+    look(world, payment_id)
+    assert history(world, payment_id) == [
+        "payment.captured",
+        "refund.succeeded_in_part",
+        "payment.refunded_at_gateway_in_part",
+        "payment.refund_returned_in_part",
+    ]
+    assert look(world, payment_id).changes == []
+    assert reversed_pairs(world, payment_id) == [(400, f"{payment_id}-1")]
+    assert operation(world, payment_id, ours)["status"] == "succeeded"
+    assert amounts(stored(world, payment_id)) == ("partially_refunded", 400, 600)
+
+
+def test_two_equal_refunds_in_the_dashboard_come_back_one_after_the_other() -> None:
+    world, payment_id = captured()
+    for _ in range(2):
+        world.gateway.elsewhere(REFUND, 300)
+        look(world, payment_id)
+    for booking in reversed(world.gateway.succeeded(REFUND)):
+        world.gateway.give_back(booking)
+        assert len(look(world, payment_id).changes) == 1
+        assert look(world, payment_id).changes == []
+    assert reversed_pairs(world, payment_id) == [(300, f"{payment_id}-1")] * 2
+    assert balances(world) == CHARGED
+
+
+def test_a_part_of_what_was_booked_together_comes_back() -> None:
+    """Two refunds in the dashboard were seen at once, and are one entry of ours."""
+    world, payment_id = captured()
+    for amount_minor in (300, 200):
+        world.gateway.elsewhere(REFUND, amount_minor)
+    look(world, payment_id)
+    for booking in world.gateway.succeeded(REFUND):
+        world.gateway.give_back(booking)
+        assert len(look(world, payment_id).changes) == 1
+    assert sorted(reversed_pairs(world, payment_id)) == [(200, f"{payment_id}-1"), (300, f"{payment_id}-1")]
+    assert amounts(stored(world, payment_id)) == ("captured", 0, 1000)
+
+
+def test_a_request_that_came_too_late_brings_the_return_in_with_its_refusal() -> None:
+    """Fails when a refused operation's look at the charge books all but what came back."""
+    world, payment_id = captured()
+    refund = refunded(world, payment_id, 400)
+    world.gateway.give_back(refund)
+    world.gateway.elsewhere(REFUND, 900)
+    answer = world.follow_up(REFUND, payment_id, "too-late", 600)
+    assert answer.response.status == 409
+    assert "400 of what was refunded has come back" in body(answer)["detail"]
+    assert history(world, payment_id)[2:] == [
+        "refund.declined",
+        "refund.returned",
+        "payment.refunded_at_gateway_in_part",
+    ]
+    assert amounts(stored(world, payment_id)) == ("partially_refunded", 900, 100)
+
+
+def test_a_rest_can_be_captured_after_a_return() -> None:
+    world = World()
+    world.gateway.capabilities = replace(FORGETFUL, multiple_captures=True)
+    payment_id: str = json.loads(world.create(capture=CaptureMethod.MANUAL).response.body)["id"]
+    world.follow_up(CAPTURE, payment_id, "c-1", 400)
+    refund = refunded(world, payment_id, 400)
+    world.gateway.give_back(refund)
+    look(world, payment_id)
+    assert stored(world, payment_id).capturable_minor == 600
+    assert world.follow_up(CAPTURE, payment_id, "c-2", 600).response.status == 201
+    assert amounts(stored(world, payment_id)) == ("captured", 0, 1000)
+    assert balances(world) == CHARGED
+
+
+def test_a_payment_stored_before_returns_were_known_is_read() -> None:
+    """Fails when the attribute is expected of every stored payment."""
+    world, payment_id = captured()
+    refunded(world, payment_id, 400)
+    key = {"pk": partition_of(MERCHANT, payment_id), "sk": "PAYMENT"}
+    item = world.database.get(Table.PAYMENTS, key)
+    assert item is not None
+    assert "returned_minor" not in item
+    assert stored(world, payment_id).returned_minor == 0
+
+
+# ---------------------------------------------------------------- any history
+
+
+def plan(number: int, amount_minor: int) -> FollowUpPlan:
+    return FollowUpPlan(
+        kind=REFUND,
+        merchant_id=MERCHANT,
+        payment_id="pay_1",
+        operation_id=f"ref_{number}",
+        amount_minor=amount_minor,
+        created_at_ms=1,
+    )
+
+
+refund_lists = st.lists(st.tuples(st.integers(1, 300), st.booleans(), st.booleans()), max_size=3)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    ours=refund_lists,
+    elsewhere=st.lists(st.tuples(st.integers(1, 300), st.booleans()), max_size=3),
+    never=st.lists(st.integers(1, 300), max_size=2),
+    order=st.randoms(use_true_random=False),
+)
+def test_whatever_came_back_the_books_end_as_the_gateways(
+    ours: list[tuple[int, bool, bool]], elsewhere: list[tuple[int, bool]], never: list[int], order: Any
+) -> None:
+    """Pure. Fails when an amount gets negative, something is booked twice, or the order of the gateway's list matters.
+
+    ``ours``: amount, whether it came back, whether that is booked already. ``never``: refunds of ours that failed
+    before they had succeeded, which the gateway tells as come back, too.
+    """
+    world, _ = captured()
+    payment = stored(world, world.gateway.submissions[0].payment_id)
+    booked_minor = sum(amount for amount, back, told in ours if not (back and told))
+    told_minor = sum(amount for amount, back, told in ours if back and told)
+    gone = [amount for amount, back, _ in ours if back] + [amount for amount, back in elsewhere if back]
+    if sum(amount for amount, *_ in ours) + sum(amount for amount, _ in elsewhere) > 1000:
+        return
+    status = PaymentStatus.PARTIALLY_REFUNDED if booked_minor else PaymentStatus.CAPTURED
+    before = replace(
+        payment,
+        status=PaymentStatus.REFUNDED if booked_minor == 1000 else status,
+        refunded_minor=booked_minor,
+        refundable_minor=1000 - booked_minor,
+        returned_minor=told_minor,
+    )
+    returned = [
+        RefundReturned(gateway_refund_id=f"re_{number}", amount_minor=amount, gateway_reference=f"ref_{number}-1")
+        for number, (amount, back, _) in enumerate(ours)
+        if back
+    ]
+    returned += [
+        RefundReturned(gateway_refund_id=f"un_{number}", amount_minor=amount, gateway_reference=f"nev_{number}-1")
+        for number, amount in enumerate(never)
+    ]
+    returned += [
+        RefundReturned(gateway_refund_id=f"el_{number}", amount_minor=amount)
+        for number, (amount, back) in enumerate(elsewhere)
+        if back
+    ]
+    order.shuffle(returned)
+    known_ours: dict[str, BookedRefund | None] = {
+        f"re_{number}": BookedRefund(
+            entry_id=f"je_{number}",
+            reference=f"ref_{number}-1",
+            amount_minor=amount,
+            returned_minor=amount if told else 0,
+            operation=plan(number, amount),
+        )
+        for number, (amount, back, told) in enumerate(ours)
+        if back
+    }
+    known_ours |= {f"un_{number}": None for number in range(len(never))}
+    standing = [amount for amount, back, _ in ours if not back] + [amount for amount, back in elsewhere if not back]
+    known = Known(refunds=KnownRefunds(ours=known_ours))
+    state = counted(
+        ChargeState(
+            captured_minor=1000,
+            refunded_minor=sum(standing),
+            voided=False,
+            currency="EUR",
+            returned=tuple(returned),
+        ),
+        known.refunds,
+    )
+    effects = changes_of(before, state, known, multiple_captures=True, at_ms=2)
+    steps = [before, *(effect.payment for effect in effects)]
+    assert all(0 <= each.refunded_minor <= each.captured_minor for each in steps)
+    assert all(each.refundable_minor == each.captured_minor - each.refunded_minor for each in steps)
+    assert [each.version for each in steps] == list(range(before.version, before.version + len(steps)))
+    assert all(sum(posting.amount_minor for posting in effect.postings) == 0 for effect in effects)
+    after = steps[-1]
+    assert after.refunded_minor == sum(standing)
+    assert after.returned_minor == sum(gone)
+    moved = sum(
+        posting.amount_minor
+        for effect in effects
+        for posting in effect.postings
+        if posting.account == "gateway_receivable:bank"
+    )
+    assert moved == before.refunded_minor - after.refunded_minor
+    back_of_ours = sum(1 for _, back, told in ours if back and not told)
+    assert sum(1 for effect in effects if effect.change in (Change.RETURNED, Change.RETURNED_PART)) == back_of_ours
+    assert len(our_returns(before, state, known.refunds, at_ms=2)) == back_of_ours
+    assert len(to_be_booked(state, known.refunds)) == back_of_ours + sum(1 for _, back in elsewhere if back)
