@@ -34,8 +34,8 @@ SEEDS = (155, 11, 12, 76, 195, 242, *range(1, 5))
 class Run:
     """One payment, and what happens to it."""
 
-    def __init__(self, shop: AdyenShop, seed: int) -> None:
-        self.shop, self.random = shop, Random(seed)
+    def __init__(self, shop: AdyenShop, seed: int, *, returns: bool = False) -> None:
+        self.shop, self.random, self.returns = shop, Random(seed), returns
         self.manual = self.random.random() < 0.6
         self.payment_id = shop.pay(capture=CaptureMethod.MANUAL if self.manual else CaptureMethod.AUTOMATIC)
         self.reference = f"{self.payment_id}-1"
@@ -59,6 +59,13 @@ class Run:
         captures = [row for row in self.shop.handle.books(kind="capture") if row["status"] == "succeeded"]
         if captures:
             self.theirs("fail_operation", psp_reference=self.random.choice(captures)["psp_reference"], reference=None)
+
+    def give_a_refund_back(self) -> None:
+        """Let a refund come back that had succeeded."""
+        refunds = [row for row in self.shop.handle.books(kind="refund") if row["status"] == "succeeded"]
+        if refunds:
+            what = self.random.choice(["fail_operation", "reverse_refund"])
+            self.theirs(what, psp_reference=self.random.choice(refunds)["psp_reference"], reference=None)
 
     def dispute(self) -> None:
         """Let a dispute go on by one event."""
@@ -97,6 +104,8 @@ class Run:
                 lambda: self.ours(OperationKind.CAPTURE, whole),
                 lambda: self.theirs("void"),
             ]
+        if self.returns:
+            happens += [self.give_a_refund_back, self.give_a_refund_back]
         self.random.choice(happens)()
 
     def end(self) -> None:
@@ -137,6 +146,21 @@ def test_the_books_are_the_banks_or_an_event_says_why_not(handle: AdyenHandle, s
     assert run.shop.world.errors == []
     if run.difference_minor():
         assert any("the gateway shows more than is certainly not ours: captured" in each for each in run.reasons())
+
+
+@pytest.mark.parametrize("seed", range(1, 13))
+def test_the_books_are_the_banks_when_refunds_come_back(handle: AdyenHandle, seed: int) -> None:
+    """Events in any order, twice and late. Fails where a return is booked twice, not at all, or with no refund."""
+    AdyenShop.handle = handle
+    run = Run(AdyenShop(), seed, returns=True)
+    for _ in range(2 * STEPS):
+        run.step()
+    run.end()
+    assert run.shop.world.errors == []
+    if run.difference_minor():
+        assert any("the gateway shows more than is certainly not ours: captured" in each for each in run.reasons())
+    payment = run.shop.payment(run.payment_id)
+    assert 0 <= payment.refunded_minor <= payment.captured_minor
 
 
 def test_a_capture_after_ours_has_failed_is_listed_with_the_amounts(handle: AdyenHandle) -> None:

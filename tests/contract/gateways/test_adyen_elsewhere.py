@@ -20,6 +20,7 @@ from payonce.domain.gateway import CaptureMethod, OperationKind
 from payonce.gateways.account_notices import PlatformNotices
 from payonce.gateways.adyen_gateway import adyen_from_options
 from payonce.gateways.adyen_notices import AdyenNoticeReader
+from payonce.notices.kept import NoticeState, listed_notices
 from payonce.notices.told import KeptNoticeBook
 from payonce.payments.dispute_reads import disputes_of_payment
 from tests.contract.adyen.conftest import DAY_SECONDS, HMAC_KEY, handle
@@ -144,6 +145,55 @@ def test_a_capture_that_fails_days_after_it_succeeded_is_a_reversal(shop: AdyenS
     assert shop.events(identity)[-1] == "payment.reversed"
     assert shop.payment(identity).reversed_minor == 1000
     assert shop.balances() == {}
+
+
+@pytest.mark.parametrize("order", ["as they happened", "backwards", "twice"])
+@pytest.mark.parametrize("what", ["fail_operation", "reverse_refund"])
+def test_a_refund_of_ours_that_comes_back_is_told_and_booked_once(shop: AdyenShop, what: str, order: str) -> None:
+    """``REFUND_FAILED`` is a "rejection by the card scheme", ``REFUNDED_REVERSED`` "reversed and returned to your bank
+    account": https://docs.adyen.com/api-explorer/Webhooks/1/post/REFUND_FAILED, and the same with REFUNDED_REVERSED.
+    Fails when such an event is only shown to people.
+    """
+    identity = shop.pay()
+    refund = json.loads(shop.world.follow_up(OperationKind.REFUND, identity, "ours", 400).response.body)
+    shop.handle.advance(DAY_SECONDS)
+    shop.deliver()
+    shop.settle()
+    [row] = shop.handle.books(kind="refund", reference=f"{refund['id']}-1")
+    shop.handle.act(what, psp_reference=row["psp_reference"])
+    shop.handle.act("refund", reference=f"{identity}-1", amount_minor=100)
+    bodies = shop.told()
+    if order == "backwards":
+        bodies.reverse()
+    shop.deliver(bodies * 2 if order == "twice" else bodies)
+    shop.settle()
+    shop.deliver()
+    events = shop.events(identity)
+    told = [event for event in events[3:] if event != "payment.refunded_at_gateway_in_part"]
+    assert told == ["refund.returned"]
+    assert len(events) == 5
+    assert shop.payment(identity).refunded_minor == 100
+    assert shop.balances() == {"gateway_receivable:bank": 900, "merchant_payable": -900}
+    assert [
+        item["reason"] for item in listed_notices(shop.world.database, "bank", NoticeState.UNKNOWN, limit=9).items
+    ] == []
+
+
+def test_a_refund_that_failed_before_we_knew_of_its_success_was_never_booked(shop: AdyenShop) -> None:
+    """Its failure arrives first, and its success a day later. Fails when the return is booked without the refund."""
+    identity = shop.pay()
+    refund = json.loads(shop.world.follow_up(OperationKind.REFUND, identity, "ours", 400).response.body)
+    shop.handle.advance(DAY_SECONDS)
+    success = shop.told()
+    [row] = shop.handle.books(kind="refund", reference=f"{refund['id']}-1")
+    shop.handle.act("fail_operation", psp_reference=row["psp_reference"])
+    shop.deliver()
+    shop.settle()
+    shop.deliver(success)
+    shop.settle()
+    assert shop.events(identity) == ["payment.captured", "refund.processing", "refund.declined"]
+    assert shop.payment(identity).refundable_minor == 1000
+    assert shop.balances() == CHARGED
 
 
 STORIES = {

@@ -25,6 +25,7 @@ from payonce.domain.gateway import (
     Payer,
     PaymentMethodType,
     Pending,
+    RefundReturned,
     Succeeded,
     Unknown,
 )
@@ -331,6 +332,33 @@ def test_a_chargeback_is_a_dispute_of_a_card_and_a_reversal_of_a_debit() -> None
     assert _charge({**both, "method": "directdebit"}) == _state(1_000, reversed_minor=1_000)
     assert isinstance(_charge({"amountChargedBack": TEN}), Unknown)
     assert isinstance(_charge({**both, "_embedded": {"chargebacks": [{"id": "chb_1"}]}}), Unknown)
+
+
+def _refund(identity: str, status: str, value: str, reference: str | None = None) -> dict[str, Any]:
+    metadata = None if reference is None else {"reference": reference}
+    amount = {"currency": "EUR", "value": value}
+    return {"resource": "refund", "id": identity, "status": status, "amount": amount, "metadata": metadata}
+
+
+@pytest.mark.parametrize("amount_refunded", ["3.00", "8.00"])
+def test_a_refund_that_failed_has_come_back(amount_refunded: str) -> None:
+    """https://docs.mollie.com/docs/refunds: ``failed`` is "after processing … The funds will be returned to your
+    account", and ``canceled`` "will no longer be processed". Whether ``amountRefunded`` goes down is not said. Fails
+    when it is believed: a refund that nobody made would be booked beside the return.
+    """
+    rows = [
+        _refund("re_3", "canceled", "1.00"),
+        _refund("re_2", "refunded", "3.00", "ref_2-1"),
+        _refund("re_1", "failed", "5.00", "ref_1-1"),
+    ]
+    told = {"amountRefunded": {"currency": "EUR", "value": amount_refunded}, "_embedded": {"refunds": rows}}
+    came_back = RefundReturned(gateway_refund_id="re_1", amount_minor=500, gateway_reference="ref_1-1")
+    assert _charge(told) == _state(1_000, refunded_minor=300, returned=(came_back,))
+
+
+def test_refunds_that_can_not_be_read_make_the_charge_unknown() -> None:
+    for rows in ({}, ["re_1"], [{"id": "re_1", "status": "failed"}], [{"status": "failed", "amount": TEN}]):
+        assert isinstance(_charge({"_embedded": {"refunds": rows}}), Unknown), rows
 
 
 def test_a_moment_without_an_offset_is_not_read() -> None:

@@ -11,8 +11,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from payonce.domain.exchange import Lost
-from payonce.domain.gateway import ChargeState, DisputeState, DisputeStatus, NotFound, Unknown
-from tests.unit.gateways.stripe_world import CHARGE, INTENT, SOON, answer, error, gateway_on, intent, listing, refund
+from payonce.domain.gateway import ChargeState, DisputeState, DisputeStatus, NotFound, RefundReturned, Unknown
+from tests.unit.gateways.stripe_world import (
+    CHARGE,
+    INTENT,
+    REFERENCE,
+    SOON,
+    answer,
+    error,
+    gateway_on,
+    intent,
+    listing,
+    refund,
+)
 
 if TYPE_CHECKING:
     from payonce.domain.exchange import Exchange
@@ -234,3 +245,36 @@ def test_what_can_not_be_read_in_full_is_unknown(answers: list[Exchange], expect
 def test_an_undisputed_charge_is_as_before() -> None:
     """Fails when there are disputes where Stripe lists none."""
     assert read(intent()) == PAID
+
+
+def failed_refund(identity: str = "re_1", **changes: Any) -> dict[str, Any]:
+    """Return a refund that failed after its amount was taken from the balance."""
+    changes = {"failure_balance_transaction": "txn_9", "failure_reason": "expired_or_canceled_card", **changes}
+    return refund("failed", id=identity, **changes)
+
+
+def test_a_refund_that_failed_has_come_back_if_its_amount_was_given_back() -> None:
+    """``failure_balance_transaction``: https://docs.stripe.com/api/refunds/object, "the adjustment made on your account
+    balance that reverses the initial balance transaction". Fails when every failed refund counts, or none.
+    """
+    plain = {"metadata": {}, "amount": 200}
+    newest_first = listing(
+        failed_refund("re_4", **plain),
+        refund("failed", id="re_3", amount=300),
+        refund(id="re_2", amount=100),
+        failed_refund("re_1", amount=400),
+    )
+    outcome = read(intent(latest_charge=charge()), newest_first, listing())
+    assert isinstance(outcome, ChargeState)
+    assert outcome.refunded_minor == 100
+    assert outcome.returned == (
+        RefundReturned(gateway_refund_id="re_1", amount_minor=400, gateway_reference=REFERENCE),
+        RefundReturned(gateway_refund_id="re_4", amount_minor=200),
+    )
+
+
+@pytest.mark.parametrize("status", ["succeeded", "pending", "requires_action"])
+def test_a_refund_that_stands_and_was_given_back_at_once_is_not_read(status: str) -> None:
+    """Fails when its amount counts on both sides: a refund that nobody made would be booked."""
+    given = listing(failed_refund() | {"status": status})
+    assert isinstance(read(intent(latest_charge=charge()), given, listing()), Unknown)

@@ -1,7 +1,7 @@
 """Refunds that come back after they succeeded: the payment says so, the journal has one entry for it, and once.
 
-What gateways say of them: https://docs.stripe.com/api/refunds/object (a refund that fails has a balance transaction of its own,
-which reverses the initial one), https://docs.mollie.com/docs/refunds ("failed … after processing"),
+What gateways say of them: https://docs.stripe.com/api/refunds/object (one that fails has a balance transaction of its
+own, which reverses the initial one), https://docs.mollie.com/docs/refunds ("failed … after processing"),
 https://docs.adyen.com/api-explorer/Webhooks/1/post/REFUNDED_REVERSED ("reversed and returned to your bank account").
 """
 

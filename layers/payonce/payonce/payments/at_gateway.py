@@ -176,9 +176,10 @@ def _still_open(before: Payment, payment: Payment, state: ChargeState, known: Kn
         or (state.disputes and not payment.is_open_to_disputes)
         or (state.voided and authorized)
     ):
+        came_back = f"come back {returned_minor} more, " if returned_minor else ""
         return (
             f"the gateway shows more than is certainly not ours: captured {state.captured_minor}, refunded "
-            f"{state.refunded_minor}, come back {returned_minor} more, reversed {state.reversed_minor}; the payment "
+            f"{state.refunded_minor}, {came_back}reversed {state.reversed_minor}; the payment "
             f"here is {payment.status}, with {payment.captured_minor}, {payment.refunded_minor} and "
             f"{payment.reversed_minor}"
         )
