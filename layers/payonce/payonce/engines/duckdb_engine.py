@@ -263,8 +263,10 @@ class DuckDbWorkspace:
                 "SELECT DISTINCT g.gateway, g.reference FROM gateway_row AS g "  # noqa: S608
                 "WHERE g.kind IN ('charge', 'uncaptured', 'charge_reversal', 'refund', 'refund_reversal') "
                 "AND g.reference <> '' AND NOT EXISTS (SELECT 1 FROM ledger AS l "
-                # A dispute's entry stands under the reference of the charge.
-                "WHERE l.gateway = g.gateway AND l.reference = g.reference AND l.kind <> 'dispute') "
+                # A dispute's entry stands under the reference of the charge. What takes back an entry may be of a later
+                # period than the entry, without which it takes back nothing.
+                "WHERE l.gateway = g.gateway AND l.reference = g.reference AND l.kind <> 'dispute' "
+                "AND l.reverses_entry_id IS NULL) "
                 f"ORDER BY g.gateway, g.reference LIMIT {UNKNOWN_REFERENCES_LIMIT}"
             )
             return [(row[0], row[1]) for row in rows]
