@@ -157,6 +157,12 @@ class MollieBooks:
             raise refuse(422, "The amount is higher than the maximum", "amount")
         return self._operation(row, "refund", "re", amount, asked, self.now() + REFUND_SECONDS, "pending")
 
+    def give_back(self, identity: str) -> None:
+        """Let a refund fail that was processed, as the payer's bank does. There is no request for it."""
+        refunds = [one for row in self.payments.values() for one in row["refunds"] if one["id"] == identity]
+        for one in refunds:
+            one["status"] = "failed"
+
     def charge_back(self, identity: str, minor: int) -> Row:
         """Take back ``minor`` as the payer's bank does. There is no request for it."""
         row = self.payments[identity]
@@ -233,4 +239,5 @@ class MollieBooks:
         if row["resource"] != "payment":
             return found
         found["isCancelable"] = row["status"] == "open" and self.can_cancel
-        return payment_shown(row, found, (self.captured(row), self.refunded(row)), embed)
+        refunds = [self.shown(one) for one in row["refunds"] if one["status"] != "canceled"]
+        return payment_shown(row, found, (self.captured(row), self.refunded(row)), refunds, embed)

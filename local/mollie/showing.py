@@ -23,10 +23,11 @@ def as_amount(minor: int, currency: str) -> Row:
     return {"currency": currency, "value": value}
 
 
-def payment_shown(row: Row, found: Row, taken: tuple[int, int], embed: str) -> Row:
+def payment_shown(row: Row, found: Row, taken: tuple[int, int], refunds: list[Row], embed: str) -> Row:
     """Return a payment as the API shows it.
 
-    ``found`` is what is shown of its row as it is, ``taken`` what was captured and what of that is refunded.
+    ``found`` is what is shown of its row as it is, ``taken`` what was captured and what of that is refunded, and
+    ``refunds`` are its refunds as they are shown.
     """
     currency, (captured, refunded) = row["currency"], taken
     links: Row = {"self": link(f"{API}/payments/{row['id']}")}
@@ -45,8 +46,12 @@ def payment_shown(row: Row, found: Row, taken: tuple[int, int], embed: str) -> R
     if row["chargebacks"]:
         back = sum(_minor(one) for one in row["chargebacks"] if not one["reversedAt"])
         found["amountChargedBack"] = as_amount(back, currency)
-    if "chargebacks" in embed.split(","):
-        found["_embedded"] = {"chargebacks": row["chargebacks"]}
+    wanted = embed.split(",")
+    embedded = {
+        name: shown for name, shown in (("refunds", refunds), ("chargebacks", row["chargebacks"])) if name in wanted
+    }
+    if embedded:
+        found["_embedded"] = embedded
     return found | {"_links": links}
 
 

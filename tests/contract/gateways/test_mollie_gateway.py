@@ -25,6 +25,7 @@ from payonce.domain.gateway import (
     Payer,
     PaymentMethodType,
     Pending,
+    RefundReturned,
     Succeeded,
     Unknown,
 )
@@ -247,6 +248,30 @@ def test_a_refund_that_was_canceled_in_the_dashboard_is_declined(shop: Shop) -> 
     assert isinstance(found, Declined)
     assert found.code == "canceled"
     assert _state(shop, charge_id) == (1_000, 0, False)
+
+
+def test_a_refund_that_fails_after_it_was_processed_has_come_back(shop: Shop) -> None:
+    """https://docs.mollie.com/docs/refunds: "The funds will be returned to your account". Fails when the refunds are not
+    read with the charge.
+    """
+    first = shop.payment()
+    charge_id = shop.paid(first)
+    refund = shop.after(OperationKind.REFUND, first, charge_id, 300)
+    pending = shop.gateway.submit(refund, shop.by)
+    assert isinstance(pending, Pending)
+    shop.books.ahead_seconds += 3 * 86_400
+    shop.books.settle()
+    held = replace(refund, gateway_operation_id=pending.gateway_object_id)
+    assert isinstance(shop.gateway.find(held, shop.by), Succeeded)
+    shop.books.give_back(pending.gateway_object_id)
+    state = shop.gateway.read_charge(charge_id, shop.by)
+    assert isinstance(state, ChargeState)
+    came_back = RefundReturned(
+        gateway_refund_id=pending.gateway_object_id,
+        amount_minor=300,
+        gateway_reference=refund.gateway_reference,
+    )
+    assert (state.refunded_minor, state.returned) == (0, (came_back,))
 
 
 def _state(shop: Shop, charge_id: str) -> tuple[int, int, bool]:

@@ -67,7 +67,7 @@ class Operation(TypedDict):
 
     id: str
     object: Literal["capture", "cancellation", "refund"]
-    status: Literal["in_doubt", "processing", "succeeded", "declined", "failed"]
+    status: Literal["in_doubt", "processing", "succeeded", "returned", "declined", "failed"]
     payment_id: str
     amount_minor: int
     currency: str
@@ -675,6 +675,8 @@ class OperationEvent(TypedDict):
         "refund.failed",
         "refund.in_doubt",
         "refund.processing",
+        "refund.returned",
+        "refund.returned_in_part",
         "refund.succeeded",
         "refund.succeeded_in_part",
         "void.declined",
@@ -715,6 +717,8 @@ class PaymentEvent(TypedDict):
         "payment.failed",
         "payment.in_doubt",
         "payment.processing",
+        "payment.refund_returned",
+        "payment.refund_returned_in_part",
         "payment.refunded_at_gateway",
         "payment.refunded_at_gateway_in_part",
         "payment.requires_action",
