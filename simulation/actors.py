@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 REQUEST_SECONDS = 25  # timeouts of template.yaml
 CORRECT_SECONDS = 60
+EVENTS_AFTER_SECONDS = (1, 2, 40, 900)  # the gateway's event about a refund that came back, its copies, and a late one
 OPERATIONS = {
     "create": "create_payment",
     "capture": "capture_payment",
@@ -167,11 +168,19 @@ class Cast(Workers):
         self.world.database.apply(case_writes(None, case, CaseChange.FOUND, by="run:run_1", note=None))
 
     def _dashboard(self, operation: Operation) -> None:
-        """Let somebody refund or void a charge at the gateway, and not through the API."""
+        """Let somebody refund or void a charge at the gateway, and not through the API, or a refund of it come back."""
         charge = self._charge(operation)
         if charge is None:
             return
         gateway, booking = charge
+        if gateway.give_back(booking) is not None:
+            payment_id = booking.instruction.payment_id
+            self.world.facts.touched.add(payment_id)
+            self.scheduler.history.reached[Goal.REFUND_CAME_BACK] += 1
+            for seconds in EVENTS_AFTER_SECONDS:
+                look = partial(self.look_at_charge, operation.merchant, payment_id, gateway)
+                self.scheduler.after(seconds, look)
+            return
         for kind in (OperationKind.REFUND, OperationKind.VOID):
             if gateway.from_dashboard(booking, kind, operation.amount_minor):
                 self.world.facts.touched.add(booking.instruction.payment_id)

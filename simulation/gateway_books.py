@@ -22,6 +22,7 @@ from payonce.domain.gateway import (
     OperationKind,
     Overtaken,
     Pending,
+    RefundReturned,
     SubmitOutcome,
     Succeeded,
     Unknown,
@@ -56,6 +57,19 @@ class Booking:
     surplus: bool = False
 
 
+def _charge_of(booking: Booking) -> str | None:
+    return booking.outcome.gateway_charge_id if isinstance(booking.outcome, Succeeded) else None
+
+
+def _returned(booking: Booking) -> RefundReturned:
+    assert isinstance(booking.outcome, Succeeded)  # noqa: S101 - narrows the type
+    return RefundReturned(
+        gateway_refund_id=booking.outcome.gateway_operation_id,
+        amount_minor=booking.instruction.money.amount_minor,
+        gateway_reference=booking.instruction.gateway_reference,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Sent:
     """A submission that has left: who sent it, and until when it may still be executed, in true microseconds."""
@@ -84,6 +98,7 @@ class Books:
         self.on_their_way: dict[str, int] = {}
         self.revoked: set[str] = set()  # tokens
         self.canceled: set[str] = set()  # references of payments that were authorized, and then withdrawn
+        self.came_back: list[Booking] = []  # refunds that succeeded, and failed afterwards
 
     @property
     def capabilities(self) -> GatewayCapabilities:
@@ -102,6 +117,7 @@ class Books:
             refunded_minor=moved[OperationKind.REFUND],
             voided=moved[OperationKind.VOID] > 0,
             currency=made.instruction.money.currency,
+            returned=tuple(_returned(each) for each in self.came_back if _charge_of(each) == gateway_charge_id),
         )
 
     def may_be_executed(self, reference: str) -> bool:
@@ -137,6 +153,17 @@ class Books:
         self.bookings.append(Booking(done, outcome, self._scheduler.now_us, surplus=True))
         self._scheduler.record(f"{self._name}: dashboard does a {kind.value} of {amount_minor} of {done.payment_id}")
         return True
+
+    def give_back(self, charge: Booking) -> Booking | None:
+        """Let a refund of a charge come back that stands, and return it; ``None`` where there is none."""
+        for booking in self.bookings:
+            if booking.instruction.kind is not OperationKind.REFUND or booking in self.came_back:
+                continue
+            if _charge_of(booking) is not None and _charge_of(booking) == _charge_of(charge):
+                self.came_back.append(booking)
+                self._scheduler.record(f"{self._name}: {booking.instruction.gateway_reference} comes back")
+                return booking
+        return None
 
     def gone(self, reference: str) -> None:
         self.on_their_way[reference] -= 1
@@ -183,6 +210,8 @@ class Books:
         """Return what a lookup shows of a booking."""
         if booking.instruction.gateway_reference in self.canceled:
             return Declined(CANCELED, "It was canceled.")
+        if booking in self.came_back:
+            return Declined("refund_failed", "The refund has failed.")
         return booking.outcome
 
     def _book(self, instruction: Instruction, kind: str, visible_from_us: int) -> Succeeded | Declined | Pending:
@@ -232,7 +261,7 @@ class Books:
     def _moved(self, charge_id: str) -> dict[OperationKind, int]:
         moved = dict.fromkeys(OperationKind, 0)
         for booking in self.bookings:
-            if isinstance(booking.outcome, Succeeded) and booking.outcome.gateway_charge_id == charge_id:
+            if _charge_of(booking) == charge_id and booking not in self.came_back:
                 moved[booking.instruction.kind] += booking.instruction.money.amount_minor
         return moved
 

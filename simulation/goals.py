@@ -39,6 +39,8 @@ class Goal(StrEnum):
     NEVER_EXECUTED = "an operation ended as never executed"
     RESERVATION_REFUSED = "an operation was refused, because others had reserved the amount"
     OVERTAKEN = "a gateway refused, because somebody else had changed the charge"
+    REFUND_CAME_BACK = "a refund came back after it had succeeded"
+    RETURN_BOOKED = "a refund that came back was booked as such"
     OTHER_GATEWAY = "after a gateway that was never reached, the key was executed by another"
     STOOD_BY = "a recovery run stood by while another one had the lead, or waited for a silent gateway"
     ASKED_IN_VAIN = "a message of the recovery queue found a claim that was leased, concluded, or still unknown"

@@ -28,6 +28,7 @@ ON_COMMIT: tuple[Callable[[Facts, Commit], None], ...] = (
     waiting.p4_ended_unpaid_is_certain,
     events.p6_one_event_per_change,
     books.p7_ledger_balances,
+    books.p7_returned_as_the_gateway_says,
     books.p8_writes_are_the_merchants_own,
     setups.p4_set_up_is_certain,
     setups.p4_charged_while_active,

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import PayonceError
+from payonce.domain.payment import WAITING
 from payonce.entrypoints.batches import serve_stream
+from payonce.payments.at_gateway import catch_up
+from payonce.payments.stored_payments import find_payment
 from payonce.ports import Deadline
 from payonce.webhooks.messages import parse_message
 from payonce.wiring.recovery import RUN_SECONDS
@@ -15,6 +18,7 @@ from simulation.world import World
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from payonce.ports import Gateway
     from simulation.plan import Plan
 
 RECOVERY_SECONDS = 90  # timeouts of template.yaml
@@ -23,6 +27,7 @@ DISPATCH_SECONDS = 60
 RELAY_SECONDS = 60
 SCHEDULE_SECONDS = 120
 RUN_INTERVAL_SECONDS = 60
+RETURNS = frozenset({"refund.returned", "refund.returned_in_part", "payment.refund_returned"})
 
 
 class Workers:
@@ -102,6 +107,27 @@ class Workers:
         ended: list[bool] = []
         self._started += 1
         self._worker(f"dispatch-{self._started}", work, DISPATCH_SECONDS, lambda finished: done(bool(ended)))
+
+    def look_at_charge(self, merchant: str, payment_id: str, gateway: Gateway) -> None:
+        """Start an actor that brings in what was done to a payment's charge, as for an event of the gateway's."""
+
+        def work() -> None:
+            services = self.world.application.services
+            payment = find_payment(services.database, merchant, payment_id)
+            try:
+                if payment is not None and payment.status not in WAITING:
+                    caught = catch_up(
+                        services, gateway, payment, Deadline(self.scheduler.now_ms() + ASK_SECONDS * 1000)
+                    )
+                    self.scheduler.record(f"brought in: {caught}")
+                    told = {change.value for change in caught.changes}
+                    self.scheduler.history.reached[Goal.RETURN_BOOKED] += bool(told & RETURNS)
+            except PayonceError as error:
+                self.scheduler.record(f"event raises {type(error).__name__}: {error}")
+                self.world.check_no_defect(error)
+
+        self._started += 1
+        self._worker(f"event-{self._started}", work, ASK_SECONDS)
 
     def _worker(
         self, name: str, work: Callable[[], object], seconds: float, on_end: Callable[[bool], None] = lambda _: None

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from simulation.database import Commit
     from simulation.gateway_books import Booking
 
+REVERSES = 6  # where a stored movement names the entry that it reverses
 MOVES_NOTHING = frozenset({OperationKind.VOID, OperationKind.SETUP, OperationKind.REVOCATION})
 
 
@@ -50,6 +51,29 @@ def _check_balances(facts: Facts, merchant: str, currency: str) -> None:
         raise Violated("P7", f"{merchant}'s balances in {currency} are {dict(counters)}, the journal says {wanted}")
 
 
+def p7_returned_as_the_gateway_says(facts: Facts, commit: Commit) -> None:
+    """A payment's entry is reversed once, as a refund, and by no more than has come back at its gateway."""
+    for change in changes_of(commit, Table.OUTBOX):
+        item = change.after
+        entry = None if item is None or not item["sk"].isdigit() else entry_in(item)
+        if item is None or entry is None or len(entry.get("movement", ())) < REVERSES + 1:
+            continue
+        kind, gateway, reference, *_ = entry["movement"]
+        if entry["movement"][REVERSES] is None:
+            continue
+        account = f"gateway_receivable:{gateway}"
+        facts.returned[gateway, reference] += sum(amount for name, amount in entry["postings"] if name == account)
+        payment_id = reference.rpartition("-")[0]
+        came_back = sum(
+            booking.instruction.money.amount_minor
+            for booking in facts.gateways[gateway].came_back
+            if booking.instruction.gateway_reference == reference
+            or (booking.surplus and booking.instruction.payment_id == payment_id)
+        )
+        if kind != "refund" or facts.returned[gateway, reference] > came_back:
+            raise Violated("P7", f"{item['pk']} has {facts.returned[gateway, reference]} come back, not {came_back}")
+
+
 def p8_writes_are_the_merchants_own(facts: Facts, commit: Commit) -> None:
     """A transaction under one merchant's key touches that merchant's items alone."""
     operation = facts.operations.get(commit.actor.partition(".")[0])
@@ -75,6 +99,8 @@ def p9_corrected_at_most_once(facts: Facts, gateway: str, booking: Booking) -> N
         return
     moved: Counter[OperationKind] = Counter()
     for each in facts.gateways[gateway].bookings:
+        if each in facts.gateways[gateway].came_back:
+            continue
         if isinstance(each.outcome, Succeeded) and each.outcome.gateway_charge_id == charge_id:
             moved[each.instruction.kind] += each.instruction.money.amount_minor
     if moved[OperationKind.REFUND] + moved[OperationKind.VOID] > moved[OperationKind.PAYMENT]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from simulation.database import Change, Commit
 
 NOTABLE_SKEW_MS = 2_000
+EVENT = "event-"  # what the actors of gateways' events are called
 
 
 def p3_completed_is_final(facts: Facts, commit: Commit) -> None:
@@ -57,13 +58,24 @@ def p5_no_takeover_from_a_running_owner(facts: Facts, commit: Commit) -> None:
 
 
 def p5_money_moves_under_a_fence(facts: Facts, commit: Commit) -> None:
-    """Payments, journal and events change only together with the claim that asked for it."""
+    """Payments, journal and events change only together with the claim that asked for it, or as a gateway's event.
+
+    What an event brings in is fenced by the payment's version: it is the next one, whoever writes.
+    """
     fenced = any(change.table is Table.IDEMPOTENCY for change in commit.changes)
+    fenced = fenced or (commit.actor.startswith(EVENT) and any(_is_next_version(change) for change in commit.changes))
     for change in commit.changes:
         correction = change.table is Table.PAYMENTS and change.key[1].startswith("CORRECTION#")
         head = change.table is Table.PAYMENTS and change.before is None and _is_as_it_was(facts, change)
         if change.table in {Table.PAYMENTS, Table.LEDGER, Table.OUTBOX} and not (fenced or correction or head):
             raise Violated("P5", f"{commit.actor} changed {'/'.join(change.key)} without a claim")
+
+
+def _is_next_version(change: Change) -> bool:
+    """Return whether a change is a payment's head that gets a later version."""
+    if change.table is not Table.PAYMENTS or change.key[1] != "PAYMENT" or change.before is None:
+        return False
+    return change.after is not None and change.after["version"] > change.before["version"]
 
 
 def _is_as_it_was(facts: Facts, change: Change) -> bool:
