@@ -121,8 +121,8 @@ class Books:
         )
 
     def may_be_executed(self, reference: str) -> bool:
-        """Return whether the reference was executed, or may still be by what was sent."""
-        booked = self.booked(reference)
+        """Return whether the reference was executed and has not come back, or may still be by what was sent."""
+        booked = [booking for booking in self.booked(reference) if booking not in self.came_back]
         if any(isinstance(booking.outcome, Succeeded | Pending) for booking in booked):
             return reference not in self.canceled
         # Where keys are honoured, what is on its way is answered with the decline that is there.

@@ -113,8 +113,8 @@ class Workers:
 
         def work() -> None:
             services = self.world.application.services
-            payment = find_payment(services.database, merchant, payment_id)
             try:
+                payment = find_payment(services.database, merchant, payment_id)
                 if payment is not None and payment.status not in WAITING:
                     caught = catch_up(
                         services, gateway, payment, Deadline(self.scheduler.now_ms() + ASK_SECONDS * 1000)
