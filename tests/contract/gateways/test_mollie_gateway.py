@@ -251,8 +251,8 @@ def test_a_refund_that_was_canceled_in_the_dashboard_is_declined(shop: Shop) -> 
 
 
 def test_a_refund_that_fails_after_it_was_processed_has_come_back(shop: Shop) -> None:
-    """https://docs.mollie.com/docs/refunds: "The funds will be returned to your account". Fails when the refunds are not
-    read with the charge.
+    """https://docs.mollie.com/docs/refunds: "The funds will be returned to your account". Fails when the refunds are
+    not read with the charge.
     """
     first = shop.payment()
     charge_id = shop.paid(first)

@@ -213,6 +213,25 @@ def test_a_refund_that_the_gateway_tells_under_the_payments_reference_is_known_b
     assert operation(world, payment_id, refund)["status"] == "returned"
 
 
+def test_a_refund_that_the_gateway_has_executed_twice_comes_back_once() -> None:
+    """The second one is somebody else's, as it stands at the gateway. Fails when the reference decides whose it is."""
+    world, payment_id = captured()
+    ours = refunded(world, payment_id, 400)
+    assert isinstance(ours.outcome, Succeeded)
+    again = replace(ours, outcome=replace(ours.outcome, gateway_operation_id="op_again"))
+    world.gateway.bookings.append(again)
+    world.gateway.give_back(again)
+    look(world, payment_id)
+    assert history(world, payment_id)[2:] == [
+        "payment.refunded_at_gateway_in_part",
+        "payment.refund_returned_in_part",
+    ]
+    assert operation(world, payment_id, ours)["status"] == "succeeded"
+    world.gateway.give_back(ours)
+    assert look(world, payment_id).changes == [Change.RETURNED]
+    assert balances(world) == CHARGED
+
+
 # ---------------------------------------------------------------- among other things
 
 

@@ -64,28 +64,30 @@ class KnownRefunds:
 def known_refunds(database: Database, payment: Payment, returned: Sequence[RefundReturned]) -> KnownRefunds:
     """Return what is stored of the refunds ``returned``. The reads are consistent, and there are none without them.
 
-    The gateway's id of a refund decides whose it is, and else the reference, because Adyen may tell of a refund under
-    the payment's reference.
+    The gateway's id of a refund decides whose it is, because Adyen may tell of a refund under the payment's reference,
+    and a gateway may have executed one reference twice. An operation that knows no such id is found by its reference.
     """
     if not returned:
         return KnownRefunds()
     items = _refund_items(database, payment)
-    by_name = {item["operation_reference"]: item for item in items}
-    by_name |= {item["gateway_operation_id"]: item for item in items if "gateway_operation_id" in item}
+    by_reference = {item["operation_reference"]: item for item in items}
+    by_id = {item["gateway_operation_id"]: item for item in items if "gateway_operation_id" in item}
     entries = _refund_entries(database, payment)
     reversed_minor, returns = _reversals(entries, payment)
     booked: dict[str, list[BookedRefund]] = defaultdict(list)
     for entry in entries:
         # A correction's entry is about another charge, or reverses one of these.
         if entry.break_id is None and entry.movement is not None and entry.movement.reverses_entry_id is None:
-            found = _booked(payment, entry, reversed_minor.get(entry.entry_id, 0), by_name)
+            found = _booked(payment, entry, reversed_minor.get(entry.entry_id, 0), by_reference)
             booked[found.reference].append(found)
     ours: dict[str, BookedRefund | None] = {}
     undecided = set()
     for refund in returned:
-        item = by_name.get(refund.gateway_refund_id) or by_name.get(refund.gateway_reference or "")
+        item = by_id.get(refund.gateway_refund_id) or by_reference.get(refund.gateway_reference or "")
         if item is None and operation_of(refund.gateway_reference) in (None, payment.payment_id):
             continue
+        if item is not None and item.get("gateway_operation_id", refund.gateway_refund_id) != refund.gateway_refund_id:
+            continue  # the reference was executed twice, and this is the other one: nobody has asked for it
         reference = str(refund.gateway_reference if item is None else item["operation_reference"])
         found_of = booked.get(reference, [])
         ours[refund.gateway_refund_id] = found_of[0] if found_of else None
@@ -138,11 +140,11 @@ def _reversals(entries: Sequence[JournalEntry], payment: Payment) -> tuple[dict[
 
 
 def _booked(
-    payment: Payment, entry: JournalEntry, returned_minor: int, by_name: Mapping[str, Mapping[str, Any]]
+    payment: Payment, entry: JournalEntry, returned_minor: int, by_reference: Mapping[str, Mapping[str, Any]]
 ) -> BookedRefund:
     movement = entry.movement
     assert movement is not None  # noqa: S101 - narrows the type: only movements are looked at
-    item = by_name.get(movement.gateway_reference)
+    item = by_reference.get(movement.gateway_reference)
     operation = None
     if item is not None:
         operation = FollowUpPlan(
