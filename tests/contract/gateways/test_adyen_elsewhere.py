@@ -179,6 +179,27 @@ def test_a_refund_of_ours_that_comes_back_is_told_and_booked_once(shop: AdyenSho
     ] == []
 
 
+def test_a_second_event_about_a_return_is_done_with(shop: AdyenShop) -> None:
+    """The card scheme's rejection and the reversal of the amount are events of their own about one refund. Fails when
+    the second one is listed for people.
+    """
+    identity = shop.pay()
+    shop.world.follow_up(OperationKind.REFUND, identity, "ours", 400)
+    shop.handle.advance(DAY_SECONDS)
+    shop.deliver()
+    shop.settle()
+    [row] = [one for one in shop.handle.books(kind="refund") if one["reference"] != f"{identity}-1"][-1:]
+    shop.handle.act("fail_operation", psp_reference=row["psp_reference"])
+    [rejected] = shop.told()
+    item = json.loads(rejected)["notificationItems"][0]["NotificationRequestItem"]
+    item = {**item, "eventCode": "REFUNDED_REVERSED"}
+    shop.deliver([rejected])
+    shop.deliver([envelope(item, HMAC_KEY)])
+    assert shop.events(identity)[-1] == "refund.returned"
+    unknown = listed_notices(shop.world.database, "bank", NoticeState.UNKNOWN, limit=9)
+    assert unknown.items == []
+
+
 def test_a_refund_that_failed_before_we_knew_of_its_success_was_never_booked(shop: AdyenShop) -> None:
     """Its failure arrives first, and its success a day later. Fails when the return is booked without the refund."""
     identity = shop.pay()
