@@ -63,7 +63,7 @@ def test_an_event_comes_again_until_our_own_refund_is_stored() -> None:
     assert stage.events(shop.payment_id)[-2:] == ["refund.succeeded_in_part", "refund.returned"]
 
 
-STEPS = ("refund", "refund", "doubt", "dashboard", "back", "back", "back", "reverse", "dispute", "deliver")
+STEPS = ("refund", "refund", "doubt", "dashboard", "back", "back", "back", "reverse", "dispute", "deliver", "behind")
 moves = st.tuples(st.sampled_from([*STEPS, "late"]), st.integers(1, 600), st.integers(0, 3))
 
 
