@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from payonce.domain.gateway import (
     CANCELED,
     CaptureMethod,
+    ChargeRefund,
     ChargeState,
     Declined,
     Instruction,
@@ -22,7 +23,6 @@ from payonce.domain.gateway import (
     OperationKind,
     Overtaken,
     Pending,
-    RefundReturned,
     SubmitOutcome,
     Succeeded,
     Unknown,
@@ -59,15 +59,6 @@ class Booking:
 
 def _charge_of(booking: Booking) -> str | None:
     return booking.outcome.gateway_charge_id if isinstance(booking.outcome, Succeeded) else None
-
-
-def _returned(booking: Booking) -> RefundReturned:
-    assert isinstance(booking.outcome, Succeeded)  # noqa: S101 - narrows the type
-    return RefundReturned(
-        gateway_refund_id=booking.outcome.gateway_operation_id,
-        amount_minor=booking.instruction.money.amount_minor,
-        gateway_reference=booking.instruction.gateway_reference,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +108,7 @@ class Books:
             refunded_minor=moved[OperationKind.REFUND],
             voided=moved[OperationKind.VOID] > 0,
             currency=made.instruction.money.currency,
-            returned=tuple(_returned(each) for each in self.came_back if _charge_of(each) == gateway_charge_id),
+            refunds=self._refunds(gateway_charge_id),
         )
 
     def may_be_executed(self, reference: str) -> bool:
@@ -257,6 +248,20 @@ class Books:
             if made and booking.outcome.gateway_charge_id == charge_id:  # type: ignore[union-attr]
                 return booking
         return None
+
+    def _refunds(self, charge_id: str) -> tuple[ChargeRefund, ...]:
+        return tuple(
+            ChargeRefund(
+                gateway_refund_id=booking.outcome.gateway_operation_id,
+                amount_minor=booking.instruction.money.amount_minor,
+                gateway_reference=booking.instruction.gateway_reference,
+                came_back=booking in self.came_back,
+            )
+            for booking in self.bookings
+            if booking.instruction.kind is OperationKind.REFUND
+            and isinstance(booking.outcome, Succeeded)
+            and booking.outcome.gateway_charge_id == charge_id
+        )
 
     def _moved(self, charge_id: str) -> dict[OperationKind, int]:
         moved = dict.fromkeys(OperationKind, 0)

@@ -13,6 +13,7 @@ from payonce.domain.gateway import (
     AwaitsPayer,
     CaptureMethod,
     ChargeOutcome,
+    ChargeRefund,
     ChargeState,
     Declined,
     DisputeState,
@@ -26,7 +27,6 @@ from payonce.domain.gateway import (
     Overtaken,
     Payer,
     PaymentMethodType,
-    RefundReturned,
     SubmitOutcome,
     Succeeded,
     Unknown,
@@ -209,7 +209,6 @@ class ScriptedGateway:
         if self.lookup_fails:
             return Unknown("the lookup failed")
         amounts = dict.fromkeys(OperationKind, 0)
-        back = [] if self.behind else self._returned(gateway_charge_id)
         for booking in self.succeeded():
             if not self.behind and self._is_back(booking):
                 continue
@@ -233,7 +232,7 @@ class ScriptedGateway:
             gateway_reference=reference,
             reversed_minor=self.reversed_minor if first else 0,
             disputes=self.disputes if first else (),
-            returned=tuple(back),
+            refunds=self._refunds(gateway_charge_id),
         )
 
     def give_back(self, booking: Booking) -> None:
@@ -245,18 +244,17 @@ class ScriptedGateway:
     def _is_back(self, booking: Booking) -> bool:
         return isinstance(booking.outcome, Succeeded) and booking.outcome.gateway_operation_id in self.came_back
 
-    def _returned(self, gateway_charge_id: str) -> list[RefundReturned]:
-        return [
-            RefundReturned(
+    def _refunds(self, gateway_charge_id: str) -> tuple[ChargeRefund, ...]:
+        return tuple(
+            ChargeRefund(
                 gateway_refund_id=booking.outcome.gateway_operation_id,
                 amount_minor=booking.instruction.money.amount_minor,
                 gateway_reference=booking.instruction.gateway_reference,
+                came_back=not self.behind and self._is_back(booking),
             )
             for booking in self.succeeded(OperationKind.REFUND)
-            if isinstance(booking.outcome, Succeeded)
-            and booking.outcome.gateway_charge_id == gateway_charge_id
-            and self._is_back(booking)
-        ]
+            if isinstance(booking.outcome, Succeeded) and booking.outcome.gateway_charge_id == gateway_charge_id
+        )
 
     def _is_first(self, gateway_charge_id: str | None) -> bool:
         outcome = self.succeeded(OperationKind.PAYMENT)[0].outcome

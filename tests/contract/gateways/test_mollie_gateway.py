@@ -15,6 +15,7 @@ from payonce.domain.exchange import Answered
 from payonce.domain.gateway import (
     AwaitsPayer,
     CaptureMethod,
+    ChargeRefund,
     ChargeState,
     Declined,
     DisputeState,
@@ -25,7 +26,6 @@ from payonce.domain.gateway import (
     Payer,
     PaymentMethodType,
     Pending,
-    RefundReturned,
     Succeeded,
     Unknown,
 )
@@ -266,12 +266,13 @@ def test_a_refund_that_fails_after_it_was_processed_has_come_back(shop: Shop) ->
     shop.books.give_back(pending.gateway_object_id)
     state = shop.gateway.read_charge(charge_id, shop.by)
     assert isinstance(state, ChargeState)
-    came_back = RefundReturned(
+    came_back = ChargeRefund(
         gateway_refund_id=pending.gateway_object_id,
         amount_minor=300,
         gateway_reference=refund.gateway_reference,
+        came_back=True,
     )
-    assert (state.refunded_minor, state.returned) == (0, (came_back,))
+    assert (state.refunded_minor, state.refunds) == (0, (came_back,))
 
 
 def _state(shop: Shop, charge_id: str) -> tuple[int, int, bool]:

@@ -13,6 +13,7 @@ from payonce.domain.exchange import Answered
 from payonce.domain.gateway import (
     AwaitsPayer,
     CaptureMethod,
+    ChargeRefund,
     ChargeState,
     CredentialsRefused,
     Declined,
@@ -25,7 +26,6 @@ from payonce.domain.gateway import (
     Payer,
     PaymentMethodType,
     Pending,
-    RefundReturned,
     Succeeded,
     Unknown,
 )
@@ -352,8 +352,9 @@ def test_a_refund_that_failed_has_come_back(amount_refunded: str) -> None:
         _refund("re_1", "failed", "5.00", "ref_1-1"),
     ]
     told = {"amountRefunded": {"currency": "EUR", "value": amount_refunded}, "_embedded": {"refunds": rows}}
-    came_back = RefundReturned(gateway_refund_id="re_1", amount_minor=500, gateway_reference="ref_1-1")
-    assert _charge(told) == _state(1_000, refunded_minor=300, returned=(came_back,))
+    came_back = ChargeRefund(gateway_refund_id="re_1", amount_minor=500, gateway_reference="ref_1-1", came_back=True)
+    stands = ChargeRefund(gateway_refund_id="re_2", amount_minor=300, gateway_reference="ref_2-1")
+    assert _charge(told) == _state(1_000, refunded_minor=300, refunds=(came_back, stands))
 
 
 def test_refunds_that_can_not_be_read_make_the_charge_unknown() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from payonce.domain.exchange import Lost
-from payonce.domain.gateway import ChargeState, DisputeState, DisputeStatus, NotFound, RefundReturned, Unknown
+from payonce.domain.gateway import ChargeRefund, ChargeState, DisputeState, DisputeStatus, NotFound, Unknown
 from tests.unit.gateways.stripe_world import (
     CHARGE,
     INTENT,
@@ -267,14 +267,15 @@ def test_a_refund_that_failed_has_come_back_if_its_amount_was_given_back() -> No
     outcome = read(intent(latest_charge=charge()), newest_first, listing())
     assert isinstance(outcome, ChargeState)
     assert outcome.refunded_minor == 100
-    assert outcome.returned == (
-        RefundReturned(gateway_refund_id="re_1", amount_minor=400, gateway_reference=REFERENCE),
-        RefundReturned(gateway_refund_id="re_4", amount_minor=200),
+    assert outcome.refunds == (
+        ChargeRefund(gateway_refund_id="re_1", amount_minor=400, gateway_reference=REFERENCE, came_back=True),
+        ChargeRefund(gateway_refund_id="re_2", amount_minor=100, gateway_reference=REFERENCE),
+        ChargeRefund(gateway_refund_id="re_4", amount_minor=200, came_back=True),
     )
 
 
 @pytest.mark.parametrize("status", ["succeeded", "pending", "requires_action"])
 def test_a_refund_that_stands_and_was_given_back_at_once_is_not_read(status: str) -> None:
-    """Fails when its amount counts on both sides: a refund that nobody made would be booked."""
+    """Fails when it counts as one that stands: the event about its return would be done with, and the return lost."""
     given = listing(failed_refund() | {"status": status})
     assert isinstance(read(intent(latest_charge=charge()), given, listing()), Unknown)

@@ -53,7 +53,7 @@ def test_an_event_comes_again_until_our_own_refund_is_stored() -> None:
     gateway.find = lambda *_: refund.outcome  # type: ignore[method-assign] - behind the charge
     # It names the payment, as an event of Adyen's may, so that no claim of the refund's is found by it.
     key = stage.post(f"{shop.payment_id}-1")
-    assert stage.apply()[0].startswith("later: refunds came back of which our own end is not stored")
+    assert stage.apply()[0].startswith("later: the gateway shows more than is certainly not ours")
     assert stage.payment(shop.payment_id).refunded_minor == 0
     stage.world.clock.ms += HOUR_MS
     stage.world.recover()
@@ -111,7 +111,6 @@ def test_events_duplicated_reordered_and_a_day_late_book_each_return_once(
     entries = [entry for entry in entries_of(stage.world.database, MERCHANT, shop.payment_id) if entry.movement]
     reversing = [entry for entry in entries if entry.movement is not None and entry.movement.reverses_entry_id]
     assert len(reversing) == sum(before.count(event) for event in RETURNS)
-    assert payment.returned_minor == sum(entry.moved_minor for entry in reversing)
     for event_id in shop.posted:
         stage.post(f"{shop.payment_id}-1", event_id=f"{event_id}_again")
     stage.apply_all(stage.world.clock.ms + 8 * HOUR_MS)

@@ -12,19 +12,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from payonce.domain.gateway import CaptureMethod, ChargeState, OperationKind, RefundReturned, Succeeded
+from payonce.domain.gateway import CaptureMethod, ChargeRefund, ChargeState, OperationKind, Succeeded
+from payonce.domain.ids import journal_entry_id
 from payonce.domain.payment import Change, PaymentStatus
-from payonce.outbox import partition_of
-from payonce.payments.at_gateway import CaughtUp, Known, changes_of
+from payonce.payments.at_gateway import CaughtUp
 from payonce.payments.booked_refunds import BookedRefund, KnownRefunds
+from payonce.payments.charge_refunds import RefundChanges, refund_changes
 from payonce.payments.journal import entries_of
-from payonce.payments.operations import FollowUpPlan
 from payonce.payments.payment_items import operation_key
 from payonce.payments.payment_reads import get_history
-from payonce.payments.returned_refunds import counted, our_returns, to_be_booked
 from payonce.ports import Table
 from tests.support.disputes import dispute
 from tests.support.told import balances, body, history
@@ -180,7 +179,7 @@ def test_a_return_before_our_own_refund_is_stored_waits_for_it() -> None:
     world.gateway.give_back(refund)
     early = look(world, payment_id)
     assert early.changes == []
-    assert "our own end is not stored" in early.open_reason
+    assert "not booked yet: op_" in early.open_reason
     assert early.explained == frozenset()
     # The lookup of the refund is behind its return, so that it is booked as a success first.
     world.gateway.came_back.clear()
@@ -202,10 +201,11 @@ def test_a_refund_that_the_gateway_tells_under_the_payments_reference_is_known_b
         refunded_minor=0,
         voided=False,
         currency="EUR",
-        returned=(RefundReturned(
+        refunds=(ChargeRefund(
             gateway_refund_id=refund.outcome.gateway_operation_id,
             amount_minor=1000,
             gateway_reference=f"{payment_id}-1",
+            came_back=True,
         ),),
     )  # fmt: skip
     world.gateway.read_charge = lambda *_: state  # type: ignore[method-assign]
@@ -316,8 +316,8 @@ def test_two_equal_refunds_in_the_dashboard_come_back_one_after_the_other() -> N
     assert balances(world) == CHARGED
 
 
-def test_a_part_of_what_was_booked_together_comes_back() -> None:
-    """Two refunds in the dashboard were seen at once, and are one entry of ours."""
+def test_two_refunds_in_the_dashboard_that_were_seen_at_once_come_back_one_after_the_other() -> None:
+    """Fails when what is seen at once is booked as one sum, of which no refund's return reverses the whole."""
     world, payment_id = captured()
     for amount_minor in (300, 200):
         world.gateway.elsewhere(REFUND, amount_minor)
@@ -360,120 +360,78 @@ def test_a_rest_can_be_captured_after_a_return() -> None:
     assert balances(world) == CHARGED
 
 
-def test_a_payment_stored_before_returns_were_known_is_read() -> None:
-    """Fails when the attribute is expected of every stored payment."""
-    world, payment_id = captured()
-    refunded(world, payment_id, 400)
-    key = {"pk": partition_of(MERCHANT, payment_id), "sk": "PAYMENT"}
-    item = world.database.get(Table.PAYMENTS, key)
-    assert item is not None
-    assert "returned_minor" not in item
-    assert stored(world, payment_id).returned_minor == 0
-
-
 # ---------------------------------------------------------------- any history
 
 
-def plan(number: int, amount_minor: int) -> FollowUpPlan:
-    return FollowUpPlan(
-        kind=REFUND,
-        merchant_id=MERCHANT,
-        payment_id="pay_1",
-        operation_id=f"ref_{number}",
-        amount_minor=amount_minor,
-        created_at_ms=1,
-    )
-
-
-refund_lists = st.lists(st.tuples(st.integers(1, 300), st.booleans(), st.booleans()), max_size=3)
-
-
-@settings(max_examples=200, deadline=None)
-@given(
-    ours=refund_lists,
-    elsewhere=st.lists(st.tuples(st.integers(1, 300), st.booleans()), max_size=3),
-    never=st.lists(st.integers(1, 300), max_size=2),
-    order=st.randoms(use_true_random=False),
+OURS, NEVER_BOOKED, ELSEWHERE = "ours", "never booked", "elsewhere"
+made = st.lists(
+    st.tuples(st.sampled_from([OURS, NEVER_BOOKED, ELSEWHERE, ELSEWHERE]), st.integers(1, 600), st.booleans()),
+    max_size=5,
 )
-def test_whatever_came_back_the_books_end_as_the_gateways(
-    ours: list[tuple[int, bool, bool]], elsewhere: list[tuple[int, bool]], never: list[int], order: Any
-) -> None:
-    """Pure. Fails when an amount gets negative, something is booked twice, or the order of the gateway's list matters.
+looks = st.lists(st.lists(st.integers(0, 2), min_size=5, max_size=5), max_size=6)
 
-    ``ours``: amount, whether it came back, whether that is booked already. ``never``: refunds of ours that failed
-    before they had succeeded, which the gateway tells as come back, too.
+
+@settings(max_examples=400, deadline=None)
+@given(refunds=made, behind=looks, order=st.randoms(use_true_random=False))
+def test_whatever_lookups_show_of_its_refunds_a_payment_ends_as_the_gateway(
+    refunds: list[tuple[str, int, bool]], behind: list[list[int]], order: Any
+) -> None:
+    """Pure. Fails when a lookup that is behind undoes a return, when an amount gets negative, when a refund or a return
+    is booked twice, or the order of the gateway's list matters.
+
+    ``refunds``: whose it is, its amount, whether it comes back. One of ours that was never booked came back before its
+    own end was stored. ``behind``: lookups, each showing nothing of a refund, that it was made, or all of it.
     """
-    world, _ = captured()
-    payment = stored(world, world.gateway.submissions[0].payment_id)
-    booked_minor = sum(amount for amount, back, told in ours if not (back and told))
-    told_minor = sum(amount for amount, back, told in ours if back and told)
-    gone = [amount for amount, back, _ in ours if back] + [amount for amount, back in elsewhere if back]
-    if sum(amount for amount, *_ in ours) + sum(amount for amount, _ in elsewhere) > 1000:
-        return
-    status = PaymentStatus.PARTIALLY_REFUNDED if booked_minor else PaymentStatus.CAPTURED
-    before = replace(
-        payment,
-        status=PaymentStatus.REFUNDED if booked_minor == 1000 else status,
-        refunded_minor=booked_minor,
-        refundable_minor=1000 - booked_minor,
-        returned_minor=told_minor,
+    ours_minor = sum(amount for whose, amount, _ in refunds if whose == OURS)
+    standing_minor = sum(amount for whose, amount, back in refunds if not back and whose != NEVER_BOOKED)
+    assume(max(ours_minor, standing_minor) <= 1000)
+    payment = replace(
+        stored(*captured()),
+        status=PaymentStatus.PARTIALLY_REFUNDED if ours_minor else PaymentStatus.CAPTURED,
+        refunded_minor=ours_minor,
+        refundable_minor=1000 - ours_minor,
     )
-    returned = [
-        RefundReturned(gateway_refund_id=f"re_{number}", amount_minor=amount, gateway_reference=f"ref_{number}-1")
-        for number, (amount, back, _) in enumerate(ours)
-        if back
-    ]
-    returned += [
-        RefundReturned(gateway_refund_id=f"un_{number}", amount_minor=amount, gateway_reference=f"nev_{number}-1")
-        for number, amount in enumerate(never)
-    ]
-    returned += [
-        RefundReturned(gateway_refund_id=f"el_{number}", amount_minor=amount)
-        for number, (amount, back) in enumerate(elsewhere)
-        if back
-    ]
-    order.shuffle(returned)
-    known_ours: dict[str, BookedRefund | None] = {
-        f"re_{number}": BookedRefund(
-            entry_id=f"je_{number}",
-            reference=f"ref_{number}-1",
-            amount_minor=amount,
-            returned_minor=amount if told else 0,
-            operation=plan(number, amount),
-        )
-        for number, (amount, back, told) in enumerate(ours)
-        if back
+    books = {
+        f"re_{number}": BookedRefund(entry_id=f"je_{number}", reference=f"ref_{number}-1", amount_minor=amount)
+        for number, (whose, amount, _) in enumerate(refunds)
+        if whose == OURS
     }
-    known_ours |= {f"un_{number}": None for number in range(len(never))}
-    standing = [amount for amount, back, _ in ours if not back] + [amount for amount, back in elsewhere if not back]
-    known = Known(refunds=KnownRefunds(ours=known_ours))
-    state = counted(
-        ChargeState(
-            captured_minor=1000,
-            refunded_minor=sum(standing),
-            voided=False,
-            currency="EUR",
-            returned=tuple(returned),
-        ),
-        known.refunds,
-    )
-    effects = changes_of(before, state, known, multiple_captures=True, at_ms=2)
-    steps = [before, *(effect.payment for effect in effects)]
-    assert all(0 <= each.refunded_minor <= each.captured_minor for each in steps)
-    assert all(each.refundable_minor == each.captured_minor - each.refunded_minor for each in steps)
-    assert [each.version for each in steps] == list(range(before.version, before.version + len(steps)))
-    assert all(sum(posting.amount_minor for posting in effect.postings) == 0 for effect in effects)
-    after = steps[-1]
-    assert after.refunded_minor == sum(standing)
-    assert after.returned_minor == sum(gone)
-    moved = sum(
-        posting.amount_minor
-        for effect in effects
-        for posting in effect.postings
-        if posting.account == "gateway_receivable:bank"
-    )
-    assert moved == before.refunded_minor - after.refunded_minor
-    back_of_ours = sum(1 for _, back, told in ours if back and not told)
-    assert sum(1 for effect in effects if effect.change in (Change.RETURNED, Change.RETURNED_PART)) == back_of_ours
-    assert len(our_returns(before, state, known.refunds, at_ms=2)) == back_of_ours
-    assert len(to_be_booked(state, known.refunds)) == back_of_ours + sum(1 for _, back in elsewhere if back)
+    told: list[tuple[str, bool]] = []
+    for stages in [*behind, [2] * 5, [2] * 5]:
+        seen = [
+            ChargeRefund(
+                gateway_refund_id=f"re_{number}",
+                amount_minor=amount,
+                came_back=stage == 2 and (back or whose == NEVER_BOOKED),
+            )
+            for number, ((whose, amount, back), stage) in enumerate(zip(refunds, stages, strict=False))
+            if stage
+        ]
+        never = {f"re_{number}" for number, (whose, *_) in enumerate(refunds) if whose == NEVER_BOOKED}
+        order.shuffle(seen)
+        known = KnownRefunds(
+            booked=dict(books),
+            never_booked=frozenset({each.gateway_refund_id for each in seen if each.came_back} & never - set(books)),
+        )
+        state = ChargeState(captured_minor=1000, refunded_minor=0, voided=False, currency="EUR", refunds=tuple(seen))
+        changes = refund_changes(payment, state, known, at_ms=2)
+        for effect in changes.effects:
+            assert effect.payment.version == payment.version + 1
+            payment = effect.payment
+            assert 0 <= payment.refunded_minor <= 1000 == payment.refunded_minor + payment.refundable_minor
+            assert sum(posting.amount_minor for posting in effect.postings) == 0
+            if effect.elsewhere is not None:
+                identity = str(effect.elsewhere.gateway_refund_id)
+                entry_id = journal_entry_id(payment.merchant_id, payment.payment_id, payment.version)
+                books[identity] = BookedRefund(
+                    entry_id=entry_id, reference="", amount_minor=effect.elsewhere.amount_minor
+                )
+            else:
+                assert effect.returned is not None
+                [identity] = [each for each, booked in books.items() if booked.entry_id == effect.returned.entry_id]
+                assert books[identity].amount_minor == effect.returned.amount_minor
+                books[identity] = replace(books[identity], is_reversed=True)
+            told.append((identity, effect.returned is not None))
+    assert changes == RefundChanges((), frozenset())
+    assert payment.refunded_minor == standing_minor
+    assert len(told) == len(set(told))

@@ -342,16 +342,18 @@ class ChargeTold:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RefundReturned:
-    """A refund whose money the gateway says to have given back: it took the amount for it, and then it failed.
+class ChargeRefund:
+    """One refund for which the gateway says to have taken the amount, in minor units of the charge's currency.
 
-    The amount is in minor units of the charge's currency. ``gateway_reference`` is the reference that the gateway keeps
-    with the refund, ``None`` where it keeps none. A refund that took nothing, or is only missing, is none of these.
+    ``came_back``: it failed afterwards, and the gateway has given the amount back to the merchant. A refund that took
+    nothing is none of these. ``gateway_reference`` is the reference that the gateway keeps with the refund, ``None``
+    where it keeps none.
     """
 
     gateway_refund_id: str
     amount_minor: int
     gateway_reference: str | None = None
+    came_back: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -361,7 +363,8 @@ class ChargeState:
     ``captured_minor`` is 0 while the charge is only authorized, and stays 0 once it is ``voided``.
     ``reversed_minor``: what the payer's bank has taken back of a captured charge without a dispute, such as a debit
     that failed after it had succeeded. ``disputes``: all that were ever opened, oldest first.
-    ``returned``: all refunds that ever came back. They are no longer part of ``refunded_minor``.
+    ``refunds``: each refund that was ever made, oldest first. Those that came back are no part of ``refunded_minor``,
+    which is the sum of the others; a gateway that names none of its refunds tells that sum alone.
     ``gateway_reference``: the reference of the payment that the gateway keeps with the charge, ``None`` where it keeps
     none. It says whose the charge is, and is no part of its state.
     """
@@ -372,7 +375,7 @@ class ChargeState:
     currency: str
     reversed_minor: int = 0
     disputes: tuple[DisputeState, ...] = ()
-    returned: tuple[RefundReturned, ...] = ()
+    refunds: tuple[ChargeRefund, ...] = ()
     gateway_reference: str | None = field(default=None, compare=False)
 
 

@@ -56,7 +56,8 @@ class Movement:
 
     ``gateway_payment_id`` is the gateway's id of the charge. ``payer`` is the payment-method token, or ``None`` for a
     correction's entry, which has no payer. ``reverses_entry_id`` is set on an entry that reverses an earlier one; such
-    an entry keeps the kind of the earlier one.
+    an entry keeps the kind of the earlier one. ``gateway_refund_id`` is the gateway's id of a refund that was made
+    there, by which it is booked once.
     """
 
     kind: MovementKind
@@ -66,6 +67,7 @@ class Movement:
     payer: str | None
     idempotency_record_id: str | None = None
     reverses_entry_id: str | None = None
+    gateway_refund_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -260,7 +260,6 @@ class Payment:
     ``reversed_minor`` is what the payer's bank took back, ``disputed_minor`` what the gateway has withdrawn for
     disputes, lost ones included. Both are no longer refundable. They may take what was refunded already, or what a
     refund in flight has reserved: ``refundable_minor`` is below 0 by as much.
-    ``returned_minor`` is what came back of refunds that had succeeded. It is no longer part of ``refunded_minor``.
     """
 
     payment_id: str
@@ -292,7 +291,6 @@ class Payment:
     reversed_minor: int = 0
     disputed_minor: int = 0
     account: str = PLATFORM
-    returned_minor: int = 0
 
     @property
     def address(self) -> GatewayAddress:

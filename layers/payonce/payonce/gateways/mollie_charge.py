@@ -2,15 +2,15 @@
 
 A refund is ``failed`` "after processing. For example, the customer has closed their bank account. The funds will be
 returned to your account" (https://docs.mollie.com/docs/refunds): it has come back. One that was ``canceled`` was never
-sent. Whether ``amountRefunded`` goes down by either is not said, so the refunds that stand are added up, too, and the
-smaller amount counts.
+sent. Whether ``amountRefunded`` goes down by either is not said, so the refunds that stand are added up where they are
+embedded.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from payonce.domain.gateway import ChargeState, DisputeState, DisputeStatus, RefundReturned, Unknown
+from payonce.domain.gateway import ChargeRefund, ChargeState, DisputeState, DisputeStatus, Unknown
 from payonce.gateways.mollie_answers import reference_of
 from payonce.gateways.mollie_money import CURRENCIES, minor_of
 from payonce.gateways.notice_names import name_of
@@ -42,41 +42,43 @@ def charge_state(row: Mapping[str, Any], gateway_charge_id: str) -> ChargeState 
         return _UNUSABLE
     if refunds is None:
         return _UNUSABLE
-    returned, standing_minor = refunds
     if charged_back and not chargebacks:
         return _UNUSABLE
     debit = row.get("method") in DEBIT_METHODS
     return ChargeState(
         captured_minor=captured,
-        refunded_minor=min(refunded, standing_minor) if returned else refunded,
+        refunded_minor=sum(one.amount_minor for one in refunds if not one.came_back) if refunds else refunded,
         voided=not captured and status in {"canceled", "expired", "failed"},
         currency=currency,
         # A returned debit is the bank's word and nobody's dispute; a chargeback that was reversed is none any more.
         reversed_minor=sum(one.withdrawn_minor for one in chargebacks) if debit else 0,
         disputes=() if debit else chargebacks,
-        returned=returned,
+        refunds=refunds,
         gateway_reference=reference_of(row),
     )
 
 
-def _refunds(row: Mapping[str, Any], currency: str) -> tuple[tuple[RefundReturned, ...], int] | None:
-    """Return the refunds that came back, and the sum of those that stand; ``None`` where one can't be read."""
+def _refunds(row: Mapping[str, Any], currency: str) -> tuple[ChargeRefund, ...] | None:
+    """Return the refunds but for those that were never sent, oldest first; ``None`` where one can't be read."""
     rows = _embedded(row, "refunds")
     if rows is None:
         return None
-    returned, standing_minor = [], 0
-    for one in rows:
+    found = []
+    for one in sorted(rows, key=lambda one: (str(one.get("createdAt")), str(one.get("id")))):
         identity, amount, status = name_of(one.get("id")), minor_of(one.get("amount"), currency), one.get("status")
         if identity is None or amount is None:
             return None
-        if status == "failed":
-            reference = name_of(reference_of(one))
-            returned.append(
-                RefundReturned(gateway_refund_id=identity, amount_minor=amount, gateway_reference=reference)
+        if status != "canceled":
+            reference, came_back = name_of(reference_of(one)), status == "failed"
+            found.append(
+                ChargeRefund(
+                    gateway_refund_id=identity,
+                    amount_minor=amount,
+                    gateway_reference=reference,
+                    came_back=came_back,
+                )
             )
-        elif status != "canceled":
-            standing_minor += amount
-    return tuple(returned), standing_minor
+    return tuple(found)
 
 
 def _embedded(row: Mapping[str, Any], name: str) -> list[Any] | None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from payonce.domain.gateway import ChargeOutcome, ChargeState, NotFound, RefundReturned, Unknown
+from payonce.domain.gateway import ChargeOutcome, ChargeRefund, ChargeState, NotFound, Unknown
 from payonce.extras import needs
 from payonce.gateways.stripe_disputes import read_dispute
 from payonce.gateways.stripe_money import amount_from_stripe
@@ -48,11 +48,16 @@ def refunded_amount(intent: StripeDocument, refunds: Iterable[StripeDocument]) -
     money was taken. No mark identifies it, only its amount. A manual refund of exactly that amount may be taken for it:
     then more seems to be left than is, and Stripe refuses to refund it.
     """
+    return sum(int(row["amount"]) for row in _standing(intent, refunds))
+
+
+def _standing(intent: StripeDocument, refunds: Iterable[StripeDocument]) -> list[StripeDocument]:
+    """Return the refunds of what was captured that were or will be paid, as they are listed: the newest first."""
     given_back = [row for row in refunds if row.get("status") in _REFUNDED]
-    total = sum(int(row["amount"]) for row in given_back)
     freed = int(intent["amount"]) - int(intent.get("amount_received") or 0)
-    is_listed = any(row["amount"] == freed and metadata_value(row, REFERENCE_KEY) is None for row in given_back)
-    return total - freed if is_listed else total
+    released = [row for row in given_back if row["amount"] == freed and metadata_value(row, REFERENCE_KEY) is None]
+    # The capture released it, before anything could be refunded.
+    return [row for row in given_back if not released or row is not released[-1]]
 
 
 def read_charge(client: stripe.StripeClient, intent_id: str) -> ChargeOutcome:
@@ -81,20 +86,20 @@ def read_charge(client: stripe.StripeClient, intent_id: str) -> ChargeOutcome:
     except _TooManyError:
         return Unknown(f"more than {PAGE_SIZE} refunds or disputes")
     currency = str(intent.get("currency", "")).upper()
-    returned = [_returned(row, currency) for row in refunds if row.get("failure_balance_transaction") is not None]
-    captured_minor, refunded_minor, reversed_minor = (
-        amount_from_stripe(amount, currency) for amount in (captured, refunded_amount(intent, refunds), reversed_amount)
-    )
-    if captured_minor is None or refunded_minor is None or reversed_minor is None or None in (*disputes, *returned):
+    standing = {id(row) for row in _standing(intent, refunds)}
+    told = [_refund(row, currency) for row in reversed(refunds) if id(row) in standing or _was_given_back(row)]
+    captured_minor, reversed_minor = (amount_from_stripe(amount, currency) for amount in (captured, reversed_amount))
+    if captured_minor is None or reversed_minor is None or None in (*disputes, *told):
         return Unknown(f"amounts in {currency} can't be read")
+    named = tuple(refund for refund in told if refund is not None)
     return ChargeState(
         captured_minor=captured_minor,
-        refunded_minor=refunded_minor,
+        refunded_minor=sum(refund.amount_minor for refund in named if not refund.came_back),
         voided=status == "canceled",
         currency=currency,
         reversed_minor=reversed_minor,
         disputes=tuple(dispute for dispute in disputes if dispute is not None),
-        returned=tuple(refund for refund in reversed(returned) if refund is not None),
+        refunds=named,
         gateway_reference=metadata_value(intent, REFERENCE_KEY),
     )
 
@@ -106,16 +111,22 @@ def _reversed_amount(charge: Any) -> int:
     return int(charge["amount"]) if charge.get("failure_balance_transaction") is not None else 0
 
 
-def _returned(refund: StripeDocument, currency: str) -> RefundReturned | None:
-    """Return a refund that came back, ``None`` where it can't be read."""
+def _was_given_back(refund: StripeDocument) -> bool:
+    return refund.get("failure_balance_transaction") is not None
+
+
+def _refund(refund: StripeDocument, currency: str) -> ChargeRefund | None:
+    """Return a refund that stands or came back, ``None`` where it can't be read."""
     refund_id, amount_minor = id_of(refund), amount_from_stripe(int(refund["amount"]), currency)
-    # Stripe is free to set the balance transaction before the status, and the amount must not count on both sides.
-    if refund_id is None or amount_minor is None or refund.get("status") in _REFUNDED:
+    came_back = _was_given_back(refund)
+    # Stripe is free to set the balance transaction before the status. Until both say the same, it is asked again.
+    if refund_id is None or amount_minor is None or (came_back and refund.get("status") in _REFUNDED):
         return None
-    return RefundReturned(
+    return ChargeRefund(
         gateway_refund_id=refund_id,
         amount_minor=amount_minor,
         gateway_reference=metadata_value(refund, REFERENCE_KEY),
+        came_back=came_back,
     )
 
 

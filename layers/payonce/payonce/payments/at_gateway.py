@@ -22,9 +22,9 @@ from payonce.domain.gateway import ChargeState, Unknown
 from payonce.domain.payment import PaymentStatus
 from payonce.payments.booked_refunds import KnownRefunds, known_refunds
 from payonce.payments.booking import elsewhere_writes
+from payonce.payments.charge_refunds import refund_changes
 from payonce.payments.dispute_items import known_disputes
 from payonce.payments.elsewhere import effects_of, unknown_to_us
-from payonce.payments.returned_refunds import counted, other_returns, our_returns, to_be_booked
 from payonce.payments.stored_payments import find_payment, keep_head
 from payonce.payments.taken_back import dispute_effects, reversal_effects
 
@@ -87,10 +87,7 @@ def catch_up(
 def _book(services: Services, gateway: Gateway, before: Payment, state: ChargeState) -> CaughtUp | None:
     """Book the difference; return ``None`` when the payment has changed meanwhile."""
     known = known_of(services.database, before, state)
-    came_back = {refund.gateway_refund_id for refund in state.returned}
-    state = counted(state, known.refunds)
-    unbooked = to_be_booked(state, known.refunds)
-    effects = changes_of(
+    effects, refunds_open = changes_of(
         before,
         state,
         known,
@@ -98,14 +95,14 @@ def _book(services: Services, gateway: Gateway, before: Payment, state: ChargeSt
         at_ms=services.clock.now_ms(),
     )
     if not effects:
-        explained = came_back - known.refunds.undecided - {refund.gateway_refund_id for refund in unbooked}
-        return CaughtUp(open_reason=_still_open(before, before, state, known), explained=frozenset(explained))
+        came_back = frozenset(refund.gateway_refund_id for refund in state.refunds if refund.came_back)
+        return CaughtUp(open_reason=_still_open(before, state, refunds_open), explained=came_back - refunds_open)
     keep_head(services.database, before.merchant_id, before.payment_id)
     try:
         services.database.write(elsewhere_writes(before, effects))
     except WriteConflict:
         return None
-    reason = _still_open(before, effects[-1].payment, state, known)
+    reason = _still_open(effects[-1].payment, state, refunds_open)
     if len(effects) == MAX_CHANGES:
         reason = "there may be more than one transaction takes"
     return CaughtUp(changes=[effect.change for effect in effects], open_reason=reason)
@@ -113,7 +110,7 @@ def _book(services: Services, gateway: Gateway, before: Payment, state: ChargeSt
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What is stored of what a charge's state tells: its disputes by our id, and the refunds that came back."""
+    """What is stored of what a charge's state tells: its disputes by our id, and its refunds."""
 
     disputes: Mapping[str, Dispute] = field(default_factory=dict)
     refunds: KnownRefunds = field(default_factory=KnownRefunds)
@@ -123,31 +120,26 @@ def known_of(database: Database, payment: Payment, state: ChargeState) -> Known:
     """Return what is stored of what ``state`` tells. Whoever books by it writes on the version of ``payment``."""
     return Known(
         disputes=known_disputes(database, payment, state.disputes),
-        refunds=known_refunds(database, payment, state.returned),
+        refunds=known_refunds(database, payment, state.refunds),
     )
 
 
 def changes_of(
     payment: Payment, state: ChargeState, known: Known, *, multiple_captures: bool, at_ms: int
-) -> list[Effect]:
+) -> tuple[list[Effect], frozenset[str]]:
     """Return what ``payment`` lacks of its charge's state, in order; each effect is one version of the payment.
 
-    ``state`` has the refunds that came back as ``counted`` leaves them. Those of ours come first: what they give back
-    may have been refunded again, and is then booked with the rest. At most ``MAX_CHANGES`` are returned: who books them
-    and looks again gets the next ones. This is the one place for whatever a gateway or a payer's bank does to a charge
-    by itself; what is added has a row in ``booking.ELSEWHERE_MOVEMENTS``.
+    At most ``MAX_CHANGES`` are returned: who books them and looks again gets the next ones. The gateway's ids beside
+    them are of the refunds of which something may have to be booked later. This is the one place for whatever a gateway
+    or a payer's bank does to a charge by itself; what is added has a row in ``booking.ELSEWHERE_MOVEMENTS``.
     """
-    effects = our_returns(payment, state, known.refunds, at_ms=at_ms)
-    payment = effects[-1].payment if effects else payment
     found = unknown_to_us(payment, state, multiple_captures=multiple_captures)
-    effects += effects_of(payment, found, at_ms=at_ms, multiple_captures=multiple_captures)
-    for taken_back in (
-        partial(other_returns, known=known.refunds, before=tuple(effects)),
-        reversal_effects,
-        partial(dispute_effects, known=known.disputes),
-    ):
+    effects = effects_of(payment, found, at_ms=at_ms, multiple_captures=multiple_captures)
+    refunds = refund_changes(effects[-1].payment if effects else payment, state, known.refunds, at_ms=at_ms)
+    effects += refunds.effects
+    for taken_back in (reversal_effects, partial(dispute_effects, known=known.disputes)):
         effects += taken_back(effects[-1].payment if effects else payment, state, at_ms=at_ms)
-    return effects[:MAX_CHANGES]
+    return effects[:MAX_CHANGES], refunds.left_open
 
 
 def _payment_now(services: Services, payment: Payment) -> Payment:
@@ -157,29 +149,26 @@ def _payment_now(services: Services, payment: Payment) -> Payment:
     return found
 
 
-def _still_open(before: Payment, payment: Payment, state: ChargeState, known: Known) -> str:
+def _still_open(payment: Payment, state: ChargeState, refunds_open: frozenset[str]) -> str:
     """Return why the gateway shows more than is booked: an operation of ours in flight, which books itself.
 
-    ``before`` is the payment of which ``known`` is, and ``payment`` the same after what was just booked.
+    ``payment`` is what it is after what was just booked, and ``refunds_open`` names the refunds that were not.
     """
-    returned_minor = sum(refund.amount_minor for refund in to_be_booked(state, known.refunds))
-    if known.refunds.undecided:
-        return f"refunds came back of which our own end is not stored: {' '.join(sorted(known.refunds.undecided))}"
     authorized = payment.status is PaymentStatus.AUTHORIZED
     if not payment.captured_minor and 0 < state.captured_minor == state.reversed_minor and not authorized:
         return ""  # a debit that failed before it succeeded: see ``gateways.stripe_charge.read_charge``
     if (
         state.captured_minor > payment.captured_minor
-        or state.refunded_minor > payment.refunded_minor
-        or returned_minor > payment.returned_minor - before.returned_minor
+        or refunds_open
+        or (not state.refunds and state.refunded_minor > payment.refunded_minor)
         or state.reversed_minor > payment.reversed_minor
         or (state.disputes and not payment.is_open_to_disputes)
         or (state.voided and authorized)
     ):
-        came_back = f"come back {returned_minor} more, " if returned_minor else ""
+        which = f" (not booked yet: {' '.join(sorted(refunds_open))})" if refunds_open else ""
         return (
             f"the gateway shows more than is certainly not ours: captured {state.captured_minor}, refunded "
-            f"{state.refunded_minor}, {came_back}reversed {state.reversed_minor}; the payment "
+            f"{state.refunded_minor}{which}, reversed {state.reversed_minor}; the payment "
             f"here is {payment.status}, with {payment.captured_minor}, {payment.refunded_minor} and "
             f"{payment.reversed_minor}"
         )

@@ -1,10 +1,9 @@
-"""The refunds of a payment as our journal and its operations have them: what one that comes back is held against."""
+"""The refunds of a payment as our journal and its operations have them: what those of its gateway are held against."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from payonce.domain.gateway import OperationKind
 from payonce.domain.ids import operation_of
@@ -18,10 +17,10 @@ from payonce.payments.payment_items import OPERATION_PREFIX
 from payonce.ports import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from payonce.domain.gateway import RefundReturned
-    from payonce.domain.ledger import JournalEntry
+    from payonce.domain.gateway import ChargeRefund
+    from payonce.domain.ledger import JournalEntry, Movement
     from payonce.domain.payment import Payment
     from payonce.ports import Database, Item
 
@@ -31,74 +30,118 @@ UNDECIDED = frozenset({OperationStatus.IN_DOUBT, OperationStatus.PROCESSING})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookedRefund:
-    """A refund that the journal has. ``returned_minor`` is what other entries have reversed of it.
+    """A refund that the journal has, of ``amount_minor``. ``is_reversed``: another entry takes it back.
 
     ``record_id`` names the key that requested it. ``operation`` is the refund of ours that it is, ``None`` for one that
-    was made at the gateway.
+    was made at the gateway, whose id of it is ``gateway_refund_id``.
     """
 
     entry_id: str
     reference: str
     amount_minor: int
-    returned_minor: int = 0
+    is_reversed: bool = False
+    gateway_refund_id: str | None = None
     record_id: str | None = None
     operation: FollowUpPlan | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownRefunds:
-    """What we hold of the refunds that a gateway says have come back.
+    """What we hold of the refunds that a gateway tells, by the gateway's ids.
 
-    ``ours``: by the gateway's id, those that are operations of ours: the booked refund, or ``None`` where it is
-    undecided, never booked, or not known. ``undecided`` names those of which the end is not stored yet.
-    ``elsewhere``: all refunds booked as made at the gateway, oldest first, whether or not they have come back.
-    ``returns_minor``: the amounts of what has been booked as come back of these.
+    ``booked``: those that the journal has. ``undecided``: refunds of ours of which the end is not stored yet, and
+    ``undecided_minor`` what they have reserved. ``never_booked``: refunds of ours that came back, and of which the end
+    is stored, without an entry: they had failed before they had succeeded. Nobody has told us of any other one.
+    ``unnamed_minor``: what is booked as refunded at the gateway when it named no refunds, and told their sum.
     """
 
-    ours: Mapping[str, BookedRefund | None] = field(default_factory=dict)
+    booked: Mapping[str, BookedRefund] = field(default_factory=dict)
     undecided: frozenset[str] = frozenset()
-    elsewhere: tuple[BookedRefund, ...] = ()
-    returns_minor: tuple[int, ...] = ()
+    undecided_minor: int = 0
+    never_booked: frozenset[str] = frozenset()
+    unnamed_minor: int = 0
 
 
-def known_refunds(database: Database, payment: Payment, returned: Sequence[RefundReturned]) -> KnownRefunds:
-    """Return what is stored of the refunds ``returned``. The reads are consistent, and there are none without them.
+def known_refunds(database: Database, payment: Payment, refunds: Sequence[ChargeRefund]) -> KnownRefunds:
+    """Return what is stored of ``refunds``. The reads are consistent, and there are none without refunds.
 
     The gateway's id of a refund decides whose it is, because Adyen may tell of a refund under the payment's reference,
     and a gateway may have executed one reference twice. An operation that knows no such id is found by its reference.
     """
-    if not returned:
+    if not refunds:
         return KnownRefunds()
     items = _refund_items(database, payment)
-    by_reference = {item["operation_reference"]: item for item in items}
+    books = _books(payment, _refund_entries(database, payment), items)
+    by_operation = {item["operation_id"]: item for item in items}
     by_id = {item["gateway_operation_id"]: item for item in items if "gateway_operation_id" in item}
-    entries = _refund_entries(database, payment)
-    reversed_minor, returns = _reversals(entries, payment)
-    booked: dict[str, list[BookedRefund]] = defaultdict(list)
-    for entry in entries:
-        # A correction's entry is about another charge, or reverses one of these.
-        if entry.break_id is None and entry.movement is not None and entry.movement.reverses_entry_id is None:
-            found = _booked(payment, entry, reversed_minor.get(entry.entry_id, 0), by_reference)
-            booked[found.reference].append(found)
-    ours: dict[str, BookedRefund | None] = {}
-    undecided = set()
-    for refund in returned:
-        item = by_id.get(refund.gateway_refund_id) or by_reference.get(refund.gateway_reference or "")
-        if item is None and operation_of(refund.gateway_reference) in (None, payment.payment_id):
-            continue
-        if item is not None and item.get("gateway_operation_id", refund.gateway_refund_id) != refund.gateway_refund_id:
+    booked: dict[str, BookedRefund] = {}
+    reserved_minor: dict[str, int] = {}
+    undecided, never_booked = set(), set()
+    for refund in refunds:
+        identity, operation_id = refund.gateway_refund_id, operation_of(refund.gateway_reference)
+        item = by_id.get(identity) or by_operation.get(operation_id or "")
+        if identity in books.by_id:
+            booked[identity] = books.by_id[identity]
+        elif item is None and operation_id in (None, payment.payment_id):
+            continue  # nobody has asked us for it
+        elif item is not None and item.get("gateway_operation_id", identity) != identity:
             continue  # the reference was executed twice, and this is the other one: nobody has asked for it
-        reference = str(refund.gateway_reference if item is None else item["operation_reference"])
-        found_of = booked.get(reference, [])
-        ours[refund.gateway_refund_id] = found_of[0] if found_of else None
-        if not found_of and (item is None or OperationStatus(item["status"]) in UNDECIDED):
-            undecided.add(refund.gateway_refund_id)
+        elif item is None or OperationStatus(item["status"]) in UNDECIDED:
+            # A claim of which no operation is stored has not ended either.
+            undecided.add(identity)
+            reserved_minor[str(operation_id)] = refund.amount_minor if item is None else item["amount_minor"]
+        elif item["operation_reference"] in books.by_reference:
+            # It is taken out: where an operation does not know its id, the first of two refunds is the one.
+            booked[identity] = books.by_reference.pop(item["operation_reference"])
+        elif refund.came_back:
+            never_booked.add(identity)
     return KnownRefunds(
-        ours=ours,
+        booked=booked,
         undecided=frozenset(undecided),
-        elsewhere=tuple(booked.get(payment.gateway_reference, ())),
-        returns_minor=tuple(returns),
+        undecided_minor=sum(reserved_minor.values()),
+        never_booked=frozenset(never_booked),
+        unnamed_minor=books.unnamed_minor,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Books:
+    """The booked refunds: those that were made at the gateway by its ids, ours by their references."""
+
+    by_id: dict[str, BookedRefund]
+    by_reference: dict[str, BookedRefund]
+    unnamed_minor: int
+
+
+def _books(payment: Payment, entries: Sequence[tuple[JournalEntry, Movement]], items: Iterable[Item]) -> _Books:
+    by_reference = {item["operation_reference"]: item for item in items}
+    by_gateway_id = {item["gateway_operation_id"]: item for item in items if "gateway_operation_id" in item}
+    reversed_ids = {movement.reverses_entry_id for _, movement in entries}
+    named: dict[str, BookedRefund] = {}
+    ours: dict[str, BookedRefund] = {}
+    unnamed_minor = 0
+    for entry, movement in entries:
+        # A correction's entry is about another charge, or reverses one of these.
+        if entry.break_id is not None or movement.reverses_entry_id is not None:
+            continue
+        identity, reference = movement.gateway_refund_id, movement.gateway_reference
+        item = by_reference.get(reference) or by_gateway_id.get(identity or "")
+        refund = BookedRefund(
+            entry_id=entry.entry_id,
+            reference=reference,
+            amount_minor=-entry.moved_minor,
+            is_reversed=entry.entry_id in reversed_ids,
+            gateway_refund_id=identity,
+            record_id=movement.idempotency_record_id,
+            operation=None if item is None else _operation(payment, item),
+        )
+        if identity is not None:
+            named[identity] = refund
+        elif item is not None:
+            ours[reference] = refund
+        elif not refund.is_reversed:
+            unnamed_minor += refund.amount_minor
+    return _Books(named, ours, unnamed_minor)
 
 
 def _refund_items(database: Database, payment: Payment) -> list[Item]:
@@ -118,49 +161,21 @@ def _refund_items(database: Database, payment: Payment) -> list[Item]:
     ]
 
 
-def _refund_entries(database: Database, payment: Payment) -> list[JournalEntry]:
+def _refund_entries(database: Database, payment: Payment) -> list[tuple[JournalEntry, Movement]]:
     return [
-        entry
+        (entry, entry.movement)
         for entry in entries_of(database, payment.merchant_id, payment.payment_id)
         if entry.movement is not None and entry.movement.kind is MovementKind.REFUND
     ]
 
 
-def _reversals(entries: Sequence[JournalEntry], payment: Payment) -> tuple[dict[str, int], list[int]]:
-    """Return what is reversed of each entry, by a correction too, and the amounts come back of refunds elsewhere."""
-    reversed_minor: dict[str, int] = defaultdict(int)
-    returns: list[int] = []
-    for entry in entries:
-        if entry.movement is None or entry.movement.reverses_entry_id is None:
-            continue
-        reversed_minor[entry.movement.reverses_entry_id] += entry.moved_minor
-        if entry.movement.gateway_reference == payment.gateway_reference:
-            returns.append(entry.moved_minor)
-    return reversed_minor, returns
-
-
-def _booked(
-    payment: Payment, entry: JournalEntry, returned_minor: int, by_reference: Mapping[str, Mapping[str, Any]]
-) -> BookedRefund:
-    movement = entry.movement
-    assert movement is not None  # noqa: S101 - narrows the type: only movements are looked at
-    item = by_reference.get(movement.gateway_reference)
-    operation = None
-    if item is not None:
-        operation = FollowUpPlan(
-            kind=OperationKind.REFUND,
-            merchant_id=payment.merchant_id,
-            payment_id=payment.payment_id,
-            operation_id=item["operation_id"],
-            amount_minor=item["amount_minor"],
-            created_at_ms=item["created_at_ms"],
-            submission=item["attempts"],
-        )
-    return BookedRefund(
-        entry_id=entry.entry_id,
-        reference=movement.gateway_reference,
-        amount_minor=-entry.moved_minor,
-        returned_minor=returned_minor,
-        record_id=movement.idempotency_record_id,
-        operation=operation,
+def _operation(payment: Payment, item: Item) -> FollowUpPlan:
+    return FollowUpPlan(
+        kind=OperationKind.REFUND,
+        merchant_id=payment.merchant_id,
+        payment_id=payment.payment_id,
+        operation_id=item["operation_id"],
+        amount_minor=item["amount_minor"],
+        created_at_ms=item["created_at_ms"],
+        submission=item["attempts"],
     )

@@ -153,19 +153,11 @@ def _returned_writes(effects: Sequence[Effect]) -> list[Write]:
 
 
 def _entry_elsewhere(effect: Effect, *, record_id: str | None) -> JournalEntry | None:
-    if effect.returned is not None:
-        refund, kind = effect.returned, ELSEWHERE_MOVEMENTS[effect.change]
-        entry = _entry_of_effect(effect, kind, reference=refund.reference, record_id=refund.record_id)
-        return _reversing(entry, refund.entry_id)
+    kind, refund = ELSEWHERE_MOVEMENTS[effect.change], effect.returned
+    if refund is not None:
+        return _entry_of_effect(effect, kind, reference=refund.reference, record_id=refund.record_id)
     # The gateway reports what was done in its dashboard under the payment's reference.
-    reference = effect.payment.gateway_reference
-    return _entry_of_effect(effect, ELSEWHERE_MOVEMENTS[effect.change], reference=reference, record_id=record_id)
-
-
-def _reversing(entry: JournalEntry | None, entry_id: str) -> JournalEntry | None:
-    if entry is None or entry.movement is None:
-        return entry
-    return replace(entry, movement=replace(entry.movement, reverses_entry_id=entry_id))
+    return _entry_of_effect(effect, kind, reference=effect.payment.gateway_reference, record_id=record_id)
 
 
 def _entry_of_effect(
@@ -178,6 +170,11 @@ def _entry_of_effect(
     # A dispute that is lost moves money between two accounts of ours: the gateway has it already.
     if kind is not None and any(posting.account == at_gateway for posting in effect.postings):
         moved = payment_movement(effect.payment, kind, reference=reference, record_id=record_id)
+        refund, made = effect.returned, effect.elsewhere
+        if refund is not None:
+            moved = replace(moved, reverses_entry_id=refund.entry_id, gateway_refund_id=refund.gateway_refund_id)
+        elif made is not None:
+            moved = replace(moved, gateway_refund_id=made.gateway_refund_id)
     return payment_entry(effect.payment, effect.change, effect.postings, moved)
 
 

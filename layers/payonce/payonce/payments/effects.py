@@ -49,13 +49,22 @@ _WITHOUT = (Declined, NeverExecuted, Doubted, Pending)
 _UNDER_WAY = frozenset({OperationStatus.IN_DOUBT, OperationStatus.PROCESSING})
 
 
+@dataclass(frozen=True, slots=True)
+class OperationElsewhere:
+    """An operation that was made outside payonce. ``gateway_refund_id``: the gateway's id of a refund that it names."""
+
+    kind: OperationKind
+    amount_minor: int
+    gateway_refund_id: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
     """The payment after the outcome, the change with its event type, and the postings.
 
     ``dispute`` is the dispute after a change of one; ``is_first_of_dispute`` where nothing was stored of it before.
 
-    ``returned`` is the refund that came back, whose entry is reversed.
+    ``returned`` is the refund that came back, whose entry is reversed; ``elsewhere`` an operation outside payonce.
 
     ``exact`` names the amounts that are overwritten rather than moved, and that must not have changed meanwhile.
     """
@@ -68,6 +77,7 @@ class Effect:
     dispute: Dispute | None = None
     is_first_of_dispute: bool = False
     returned: BookedRefund | None = None
+    elsewhere: OperationElsewhere | None = None
 
 
 def effect_of(

@@ -21,19 +21,22 @@ from typing import TYPE_CHECKING
 
 from payonce.domain.gateway import OperationKind, Succeeded
 from payonce.domain.payment import ELSEWHERE, PaymentStatus
-from payonce.payments.effects import RESERVED_FROM, Effect, effect_of
+from payonce.payments.effects import RESERVED_FROM, Effect, OperationElsewhere, effect_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from payonce.domain.gateway import ChargeState
     from payonce.domain.payment import Payment
 
 
-def unknown_to_us(payment: Payment, state: ChargeState, *, multiple_captures: bool) -> list[tuple[OperationKind, int]]:
+def unknown_to_us(payment: Payment, state: ChargeState, *, multiple_captures: bool) -> list[OperationElsewhere]:
     """Return the operations certainly made outside payonce on ``payment``'s charge, in order, with their amounts.
 
-    Of the refunds that came back, ``state`` has those that ``returned_refunds.counted`` leaves.
+    Of refunds it is the difference of the sums, where the gateway tells no more. Those that it names are booked each by
+    its id: see ``charge_refunds``.
     """
-    found: list[tuple[OperationKind, int]] = []
+    found: list[OperationElsewhere] = []
     captured_minor = 0
     if multiple_captures or payment.status is PaymentStatus.AUTHORIZED:
         in_flight_minor = payment.amount_minor - payment.captured_minor - payment.capturable_minor
@@ -43,36 +46,44 @@ def unknown_to_us(payment: Payment, state: ChargeState, *, multiple_captures: bo
             # There is one capture. It is ours or it is not, and once it is booked no part of it can be added.
             captured_minor = 0
     if captured_minor:
-        found.append((OperationKind.CAPTURE, captured_minor))
+        found.append(OperationElsewhere(OperationKind.CAPTURE, captured_minor))
     elif state.voided and _is_untouched(payment):
-        found.append((OperationKind.VOID, payment.amount_minor))
-    taken_back_minor = payment.reversed_minor + payment.disputed_minor
-    in_flight_minor = payment.captured_minor - payment.refunded_minor - payment.refundable_minor - taken_back_minor
-    # With what came back on both sides: a lookup that is behind, and does not show a return that is booked, would else
-    # show a refund that nobody has made.
-    ever_minor = state.refunded_minor + sum(refund.amount_minor for refund in state.returned)
-    refunded_minor = ever_minor - payment.refunded_minor - payment.returned_minor - in_flight_minor
-    # What was reversed or is disputed may be refunded at the gateway nevertheless: then it has gone twice.
-    refunded_minor = max(0, min(refunded_minor, payment.refundable_minor + taken_back_minor + captured_minor))
-    if refunded_minor:
-        found.append((OperationKind.REFUND, refunded_minor))
+        found.append(OperationElsewhere(OperationKind.VOID, payment.amount_minor))
+    if not state.refunds:
+        refunded_minor = state.refunded_minor - payment.refunded_minor - refunds_in_flight_minor(payment)
+        refunded_minor = max(0, min(refunded_minor, refund_room_minor(payment) + captured_minor))
+        if refunded_minor:
+            found.append(OperationElsewhere(OperationKind.REFUND, refunded_minor))
     return found
 
 
+def refunds_in_flight_minor(payment: Payment) -> int:
+    """Return what refunds of ours in flight have reserved."""
+    return payment.captured_minor - payment.refunded_minor - refund_room_minor(payment)
+
+
+def refund_room_minor(payment: Payment) -> int:
+    """Return what a refund at the gateway can have taken, beside what is refunded and reserved.
+
+    What was reversed or is disputed may be refunded there nevertheless: then it has gone twice.
+    """
+    return payment.refundable_minor + payment.reversed_minor + payment.disputed_minor
+
+
 def effects_of(
-    payment: Payment, found: list[tuple[OperationKind, int]], *, at_ms: int, multiple_captures: bool
+    payment: Payment, found: Sequence[OperationElsewhere], *, at_ms: int, multiple_captures: bool
 ) -> list[Effect]:
-    """Return the effects of what ``unknown_to_us`` found, in order. Each makes one version of the payment."""
+    """Return the effects of what was found outside payonce, in order. Each makes one version of the payment."""
     effects: list[Effect] = []
-    for kind, amount_minor in found:
+    for operation in found:
+        kind, amount_minor = operation.kind, operation.amount_minor
         attribute = RESERVED_FROM[kind]
         # Our own operations reserve their amount first; this one did not, so take it off here.
         taken = replace(payment, **{attribute: getattr(payment, attribute) - amount_minor})
         effect = effect_of(
             kind, Succeeded("", ""), taken, amount_minor, at_ms=at_ms, multiple_captures=multiple_captures
         )
-        change = ELSEWHERE[effect.change]
-        effects.append(replace(effect, change=change))
+        effects.append(replace(effect, change=ELSEWHERE[effect.change], elsewhere=operation))
         payment = effect.payment
     return effects
 

@@ -6,6 +6,7 @@ can't exceed what is left. A release or a decline returns the amount.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,6 @@ from payonce.idempotency.records import Completed, Draft, Plan, StoredResponse
 from payonce.payments.at_gateway import changes_of, known_of
 from payonce.payments.booking import References, follow_up_writes
 from payonce.payments.effects import Effect, effect_of
-from payonce.payments.elsewhere import unknown_to_us
 from payonce.payments.operations import FollowUpPlan
 from payonce.payments.payment_items import payment_from
 from payonce.payments.payment_work import Doubted, GatewayWork, Result, Services
@@ -37,7 +37,6 @@ from payonce.payments.representation import (
     payment_path,
 )
 from payonce.payments.reservation import nothing_reserved, reserved, returned
-from payonce.payments.returned_refunds import counted, our_returns
 from payonce.payments.rules import NeverExecuted
 from payonce.payments.settlement import operation_settlement_write
 from payonce.payments.stored_payments import keep_head
@@ -48,6 +47,7 @@ if TYPE_CHECKING:
     from payonce.domain.gateway_address import GatewayAddress
     from payonce.domain.payment import Payment
     from payonce.idempotency.records import Claim, Conclusion, IdempotencyRecord
+    from payonce.payments.effects import OperationElsewhere
     from payonce.ports import Gateway, Write
 
 DONE = {OperationKind.CAPTURE: "captured", OperationKind.VOID: "voided", OperationKind.REFUND: "refunded"}
@@ -67,7 +67,7 @@ class FollowUp(GatewayWork):
         self._services = services
         self._gateway_named = gateway_named
         self._payment: Payment | None = None
-        self._moved_as: str | None = None
+        self._found: OperationElsewhere | None = None
         self._head_unknown: StoreUnavailable | None = None
 
     def plan(self) -> Plan:
@@ -119,7 +119,7 @@ class FollowUp(GatewayWork):
         plan = self._plan
         payment = self._payment or load_payment(self._services, plan.merchant_id, plan.payment_id)
         self._payment = None
-        effect = self._effect(payment, result)
+        effect = replace(self._effect(payment, result), elsewhere=self._found)
         code = result.code if isinstance(result, Declined) else None
         at_gateway = result.gateway_operation_id if isinstance(result, Succeeded) else ""
         writes = self._writes(payment, [effect], code, at_gateway=at_gateway)
@@ -155,30 +155,28 @@ class FollowUp(GatewayWork):
             return self.draft(refused)
         multiple_captures = self._captures_in_parts(before)
         declined = self._effect(before, refused)
-        known = known_of(self._database, before, state)
-        state = counted(state, known.refunds)
-        back = our_returns(declined.payment, state, known.refunds, at_ms=self._clock.now_ms())
-        after_returns = back[-1].payment if back else declined.payment
-        found = unknown_to_us(after_returns, state, multiple_captures=multiple_captures)
-        self._payment = before  # the findings hold for this version alone
-        if not back and found == [(plan.kind, plan.amount_minor)]:
-            self._moved_as = before.gateway_reference  # its own marks are missing: the gateway reports the payment's
-            return self.draft(Succeeded(before.gateway_charge_id or "", ""))
-        elsewhere = changes_of(
+        elsewhere, _ = changes_of(
             declined.payment,
             state,
-            known,
+            known_of(self._database, before, state),
             multiple_captures=multiple_captures,
             at_ms=self._clock.now_ms(),
         )
+        found = [effect.elsewhere for effect in elsewhere if effect.elsewhere is not None]
+        returned_minor = sum(effect.returned.amount_minor for effect in elsewhere if effect.returned is not None)
+        self._payment = before  # the findings hold for this version alone
+        asked = (plan.kind, plan.amount_minor)
+        if not returned_minor and [(each.kind, each.amount_minor) for each in found] == [asked]:
+            self._found = found[0]
+            return self.draft(Succeeded(before.gateway_charge_id or "", found[0].gateway_refund_id or ""))
         if not elsewhere:
             return self.draft(refused)
         payment = elsewhere[-1].payment
-        done = [f"somebody has {DONE[kind]} {amount_minor} of the payment" for kind, amount_minor in found]
+        done = [f"somebody has {DONE[each.kind]} {each.amount_minor} of the payment" for each in found]
         if payment.reversed_minor > before.reversed_minor:
             done.append(f"the payer's bank has taken {payment.reversed_minor - before.reversed_minor} back")
-        if payment.returned_minor > before.returned_minor:
-            done.append(f"{payment.returned_minor - before.returned_minor} of what was refunded has come back")
+        if returned_minor:
+            done.append(f"{returned_minor} of what was refunded has come back")
         if any(effect.dispute is not None for effect in elsewhere):
             done.append(f"the payment is disputed, and {payment.disputed_minor} of it withdrawn")
         return Draft(
@@ -217,7 +215,8 @@ class FollowUp(GatewayWork):
     def _writes(
         self, before: Payment, effects: Sequence[Effect], code: str | None, *, at_gateway: str = ""
     ) -> list[Write]:
-        moved_as = self._moved_as or self.reference
+        # Its own marks are missing on what was found at the gateway, which reports that under the payment's reference.
+        moved_as = self.reference if self._found is None else before.gateway_reference
         references = References(self.reference, moved_as=moved_as, at_gateway=at_gateway)
         return follow_up_writes(self._plan, before, effects, code, references=references, record_id=self._record_id)
 

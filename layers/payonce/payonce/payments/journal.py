@@ -79,6 +79,7 @@ def told_of(entry: JournalEntry) -> dict[str, Any]:
             move.payer,
             move.idempotency_record_id,
             move.reverses_entry_id,
+            *([] if move.gateway_refund_id is None else [move.gateway_refund_id]),
         ]
     return told
 
@@ -139,7 +140,7 @@ def _entry(
 ) -> JournalEntry:
     movement = None
     if "movement" in told:
-        kind, gateway, reference, gateway_payment_id, payer, record_id, reverses = told["movement"]
+        kind, gateway, reference, gateway_payment_id, payer, record_id, reverses, *refund = told["movement"]
         movement = Movement(
             kind=MovementKind(kind),
             gateway=gateway,
@@ -148,6 +149,7 @@ def _entry(
             payer=payer,
             idempotency_record_id=record_id,
             reverses_entry_id=reverses,
+            gateway_refund_id=refund[0] if refund else None,
         )
     return JournalEntry(
         merchant_id=item["merchant_id"],

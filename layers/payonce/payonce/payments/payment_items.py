@@ -34,7 +34,6 @@ AMOUNT_FIELDS = (
     "disputed_minor",
 )
 _PAYMENT_FIELDS = tuple(field.name for field in fields(Payment))
-_UNUSUAL = frozenset({"account", "returned_minor"})
 # The fields that a payment's view has under their own names.
 _SHOWN_FIELDS = (
     "amount_minor",
@@ -75,22 +74,19 @@ def payment_item(payment: Payment) -> Item:
     item["passed_over"] = list(payment.passed_over)
     item["payment_method_type"] = payment.payment_method_type.value
     item["next_action"] = None if payment.next_action is None else dict(payment.next_action)
-    # What is as usual is not stored.
     if payment.account == PLATFORM:
-        del item["account"]
-    if not payment.returned_minor:
-        del item["returned_minor"]
+        del item["account"]  # what is as usual is not stored
     return {**payment_key(payment.merchant_id, payment.payment_id), **item}
 
 
 def payment_from(item: Item) -> Payment:
     """Return the payment of a stored item."""
-    values = {name: item[name] for name in _PAYMENT_FIELDS if name not in _UNUSUAL}
+    values = {name: item[name] for name in _PAYMENT_FIELDS if name != "account"}
     values["status"] = PaymentStatus(values["status"])
     values["capture_method"] = CaptureMethod(values["capture_method"])
     values["passed_over"] = tuple(values["passed_over"])
     values["payment_method_type"] = PaymentMethodType(values["payment_method_type"])
-    return Payment(**values, account=item.get("account", PLATFORM), returned_minor=item.get("returned_minor", 0))
+    return Payment(**values, account=item.get("account", PLATFORM))
 
 
 def first_version(payment: Payment) -> dict[str, Any]:
@@ -151,7 +147,6 @@ def adjust_payment(before: Payment, after: Payment, *, exact: Sequence[str] = ()
             "updated_at_ms": after.updated_at_ms,
             "version": after.version,
             **({"next_action": None} if before.next_action and not after.next_action else {}),
-            **({"returned_minor": after.returned_minor} if after.returned_minor != before.returned_minor else {}),
         },
     )
 

@@ -7,7 +7,7 @@ own books, and where it is ahead of them, somebody else has acted (``elsewhere``
 
     CAPTURE, CAPTURE, REFUND            captured: the sum; refunded: the sum
     CAPTURE, then CAPTURE_FAILED        reversed: what our books hold as captured beyond what is left of the sum
-    REFUND and REFUND_FAILED            returned: it had succeeded, whichever of the two came first
+    REFUND and REFUND_FAILED            the refund came back: it had succeeded, whichever of the two came first
     REFUND_FAILED alone                 nothing: nobody has said that it had ever succeeded
     CHARGEBACK, then CHARGEBACK_REVERSED   one dispute, by the event of the highest stage, whichever came last
 """
@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 
 from payonce.domain.gateway import (
     CaptureMethod,
+    ChargeRefund,
     ChargeState,
     DisputeState,
     DisputeStatus,
     OperationKind,
-    RefundReturned,
 )
 
 if TYPE_CHECKING:
@@ -38,32 +38,33 @@ def state_told(payment: Payment, told: ChargeTold) -> ChargeState:
     captured_minor, uncaptured_minor = _moved(outcomes, OperationKind.CAPTURE)
     if payment.capture_method is CaptureMethod.AUTOMATIC:
         captured_minor = payment.captured_minor  # no event of its own tells of it
-    refunded = {each.gateway_operation_id for each in outcomes if each.kind is OperationKind.REFUND and each.executed}
-    refunded_minor, failed_minor = _moved(outcomes, OperationKind.REFUND)
+    refunds = _refunds(outcomes)
     left_minor = captured_minor - uncaptured_minor
     return ChargeState(
         # A capture that failed before our books had it was never booked: only what they hold can be taken back. What
         # they have taken back by now was captured as well, and what is left was captured beside it.
         captured_minor=max(left_minor + payment.reversed_minor, payment.captured_minor),
-        refunded_minor=refunded_minor - failed_minor,
+        refunded_minor=sum(refund.amount_minor for refund in refunds if not refund.came_back),
         reversed_minor=min(uncaptured_minor, max(payment.reversed_minor, payment.captured_minor - left_minor)),
         voided=not captured_minor and any(each.kind is OperationKind.VOID and each.executed for each in outcomes),
         currency=payment.currency,
         disputes=_disputes(told.disputes),
-        returned=_returned(each for each in outcomes if each.gateway_operation_id in refunded),
+        refunds=refunds,
     )
 
 
-def _returned(outcomes: Iterable[NoticeOutcome]) -> tuple[RefundReturned, ...]:
-    """Return the refunds that came back, each once, of ``outcomes`` of refunds that were executed."""
-    undone = {each.gateway_operation_id: each for each in outcomes if each.kind is OperationKind.REFUND and each.undone}
+def _refunds(outcomes: Iterable[NoticeOutcome]) -> tuple[ChargeRefund, ...]:
+    """Return the refunds that were told to have been executed, each once, and whether they were undone."""
+    of_refunds = [outcome for outcome in outcomes if outcome.kind is OperationKind.REFUND]
+    undone = {each.gateway_operation_id for each in of_refunds if each.undone}
     return tuple(
-        RefundReturned(
+        ChargeRefund(
             gateway_refund_id=identity,
             amount_minor=each.amount_minor,
             gateway_reference=each.gateway_reference,
+            came_back=identity in undone,
         )
-        for identity, each in undone.items()
+        for identity, each in {each.gateway_operation_id: each for each in of_refunds if each.executed}.items()
     )
 
 
