@@ -37,6 +37,7 @@ from payonce.domain.gateway import (
     ActionType,
     AwaitsPayer,
     CaptureMethod,
+    ChargeRefund,
     ChargeState,
     Declined,
     NotFound,
@@ -442,8 +443,12 @@ def test_what_a_partial_capture_frees_is_not_taken_for_a_refund(url: str, gatewa
     left = ChargeState(captured_minor=400, refunded_minor=0, voided=False, currency="EUR")
     charge_id = capture.gateway_charge_id or ""
     assert gateway.read_charge(charge_id, soon()) == left
-    assert isinstance(gateway.submit(refund, soon()), Succeeded)
-    assert gateway.read_charge(charge_id, soon()) == replace(left, refunded_minor=150)
+    done = gateway.submit(refund, soon())
+    assert isinstance(done, Succeeded)
+    named = ChargeRefund(
+        gateway_refund_id=done.gateway_operation_id, amount_minor=150, gateway_reference=refund.gateway_reference
+    )
+    assert gateway.read_charge(charge_id, soon()) == replace(left, refunded_minor=150, refunds=(named,))
 
 
 @pytest.mark.parametrize(

@@ -165,11 +165,11 @@ def _still_open(payment: Payment, state: ChargeState, refunds_open: frozenset[st
         or (state.disputes and not payment.is_open_to_disputes)
         or (state.voided and authorized)
     ):
-        which = f" (not booked yet: {' '.join(sorted(refunds_open))})" if refunds_open else ""
+        which = f"; not booked yet: {' '.join(sorted(refunds_open))}" if refunds_open else ""
         return (
             f"the gateway shows more than is certainly not ours: captured {state.captured_minor}, refunded "
-            f"{state.refunded_minor}{which}, reversed {state.reversed_minor}; the payment "
+            f"{state.refunded_minor}, reversed {state.reversed_minor}; the payment "
             f"here is {payment.status}, with {payment.captured_minor}, {payment.refunded_minor} and "
-            f"{payment.reversed_minor}"
+            f"{payment.reversed_minor}{which}"
         )
     return ""
