@@ -385,6 +385,16 @@ def test_a_request_that_came_too_late_brings_the_return_in_with_its_refusal() ->
     assert amounts(stored(world, payment_id)) == ("partially_refunded", 900, 100)
 
 
+def test_a_refund_of_the_same_amount_that_came_back_is_not_what_was_asked_for() -> None:
+    """The payer's bank has the money. Fails (201, and the payer gets nothing) when it counts as the one asked for."""
+    world, payment_id = captured()
+    world.gateway.elsewhere(REFUND, 400)
+    world.gateway.give_back(world.gateway.succeeded(REFUND)[0])
+    world.gateway.reversed_minor = 700
+    assert world.follow_up(REFUND, payment_id, "r", 400).response.status == 409
+    assert amounts(stored(world, payment_id)) == ("captured", 0, 300)
+
+
 def test_a_refund_that_was_found_where_it_was_asked_for_comes_back_as_that_one() -> None:
     """Its marks are missing at the gateway. Fails when its return is taken for that of somebody else's refund."""
     world, payment_id = captured()
