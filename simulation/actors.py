@@ -174,12 +174,9 @@ class Cast(Workers):
             return
         gateway, booking = charge
         if gateway.give_back(booking) is not None:
-            payment_id = booking.instruction.payment_id
-            self.world.facts.touched.add(payment_id)
             self.scheduler.history.reached[Goal.REFUND_CAME_BACK] += 1
             for seconds in EVENTS_AFTER_SECONDS:
-                look = partial(self.look_at_charge, operation.merchant, payment_id, gateway)
-                self.scheduler.after(seconds, look)
+                self.event_about(operation.merchant, booking.instruction.payment_id, gateway, after_seconds=seconds)
             return
         for kind in (OperationKind.REFUND, OperationKind.VOID):
             if gateway.from_dashboard(booking, kind, operation.amount_minor):

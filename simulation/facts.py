@@ -62,7 +62,7 @@ class Facts:
     promised: set[str] = field(default_factory=set)  # a 503 has said that nothing was or will be executed
     bodies: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # what its merchant has sent
     journal: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # by merchant, currency, account
-    returned: Counter[tuple[str, str]] = field(default_factory=Counter)  # by gateway and reference
+    returned: set[str] = field(default_factory=set)  # the gateways' ids of refunds whose return is booked
     claimed: set[str] = field(default_factory=set)
     touched: set[str] = field(default_factory=set)  # payments that somebody has changed at the gateway's dashboard
     received: dict[tuple[str, str], bytes] = field(default_factory=dict)  # by URL and event id

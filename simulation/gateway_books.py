@@ -112,12 +112,22 @@ class Books:
         )
 
     def may_be_executed(self, reference: str) -> bool:
-        """Return whether the reference was executed and has not come back, or may still be by what was sent."""
-        booked = [booking for booking in self.booked(reference) if booking not in self.came_back]
+        """Return whether the reference was executed, or may still be by what was sent."""
+        booked = self.booked(reference)
         if any(isinstance(booking.outcome, Succeeded | Pending) for booking in booked):
             return reference not in self.canceled
+        return self._may_still_be(reference)
+
+    def has_come_back(self, reference: str) -> bool:
+        """Return whether the reference was executed, all of that came back, and it can't be executed again."""
+        executed = [booking for booking in self.booked(reference) if isinstance(booking.outcome, Succeeded | Pending)]
+        returned = all(booking in self.came_back for booking in executed)
+        return bool(executed) and returned and not self._may_still_be(reference)
+
+    def _may_still_be(self, reference: str) -> bool:
         # Where keys are honoured, what is on its way is answered with the decline that is there.
-        return self.on_their_way.get(reference, 0) > 0 and not (booked and self.capabilities.key_retention_seconds)
+        kept = self.booked(reference) and self.capabilities.key_retention_seconds
+        return self.on_their_way.get(reference, 0) > 0 and not kept
 
     def charge_again(self, booking: Booking) -> str:
         """Execute a payment once more, as a gateway's own mistake does, and return the surplus charge's id."""

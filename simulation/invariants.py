@@ -59,6 +59,7 @@ ON_RECEIVED: tuple[Callable[[Facts, Received], None], ...] = (
 )
 IN_THE_END: tuple[Callable[[Facts], None], ...] = (
     books.p9_books_agree,
+    books.p9_returns_are_booked,
     events.p6_every_event_arrived,
     waiting.p4_status_is_true,
     setups.p4_methods_are_true,

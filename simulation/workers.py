@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import PayonceError
-from payonce.domain.payment import WAITING
+from payonce.domain.payment import Change
 from payonce.entrypoints.batches import serve_stream
 from payonce.payments.at_gateway import catch_up
 from payonce.payments.stored_payments import find_payment
@@ -27,7 +28,8 @@ DISPATCH_SECONDS = 60
 RELAY_SECONDS = 60
 SCHEDULE_SECONDS = 120
 RUN_INTERVAL_SECONDS = 60
-RETURNS = frozenset({"refund.returned", "refund.returned_in_part", "payment.refund_returned"})
+EVENT_AGAIN_SECONDS = 60  # notices.applying: a growing pause, from seconds to 15 minutes
+RETURNS = frozenset({Change.RETURNED, Change.RETURNED_PART, Change.RETURNED_ELSEWHERE, Change.RETURNED_ELSEWHERE_PART})
 
 
 class Workers:
@@ -39,6 +41,7 @@ class Workers:
         self.scheduler = self.world.scheduler
         self._rounds = 0
         self._started = 0
+        self.events_open = 0  # of gateways, that are not brought in
 
     def begin(self) -> None:
         """Put the rounds of every minute on the schedule."""
@@ -108,26 +111,37 @@ class Workers:
         self._started += 1
         self._worker(f"dispatch-{self._started}", work, DISPATCH_SECONDS, lambda finished: done(bool(ended)))
 
-    def look_at_charge(self, merchant: str, payment_id: str, gateway: Gateway) -> None:
-        """Start an actor that brings in what was done to a payment's charge, as for an event of the gateway's."""
+    def event_about(self, merchant: str, payment_id: str, gateway: Gateway, *, after_seconds: float) -> None:
+        """Let a gateway's event about a charge arrive. It comes again until all of the charge is brought in."""
+        self.events_open += 1
+        self.scheduler.after(after_seconds, partial(self._bring_in, merchant, payment_id, gateway))
 
+    def _bring_in(self, merchant: str, payment_id: str, gateway: Gateway) -> None:
         def work() -> None:
             services = self.world.application.services
             try:
                 payment = find_payment(services.database, merchant, payment_id)
-                if payment is not None and payment.status not in WAITING:
-                    caught = catch_up(
-                        services, gateway, payment, Deadline(self.scheduler.now_ms() + ASK_SECONDS * 1000)
-                    )
-                    self.scheduler.record(f"brought in: {caught}")
-                    told = {change.value for change in caught.changes}
-                    self.scheduler.history.reached[Goal.RETURN_BOOKED] += bool(told & RETURNS)
+                if payment is None:
+                    return
+                deadline = Deadline(self.scheduler.now_ms() + (ASK_SECONDS - 4) * 1000)
+                caught = catch_up(services, gateway, payment, deadline)
             except PayonceError as error:
                 self.scheduler.record(f"event raises {type(error).__name__}: {error}")
                 self.world.check_no_defect(error)
+                return
+            self.scheduler.record(f"brought in: {caught}")
+            self.scheduler.history.reached[Goal.RETURN_BOOKED] += bool(RETURNS.intersection(caught.changes))
+            if not caught.open_reason:
+                ended.append(True)
 
+        def done(_finished: bool) -> None:
+            self.events_open -= 1
+            if not ended:
+                self.event_about(merchant, payment_id, gateway, after_seconds=EVENT_AGAIN_SECONDS)
+
+        ended: list[bool] = []
         self._started += 1
-        self._worker(f"event-{self._started}", work, ASK_SECONDS)
+        self._worker(f"event-{self._started}", work, ASK_SECONDS, done)
 
     def _worker(
         self, name: str, work: Callable[[], object], seconds: float, on_end: Callable[[bool], None] = lambda _: None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from payonce.domain.gateway import OperationKind, Succeeded
 from payonce.ports import Table
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from simulation.database import Commit
     from simulation.gateway_books import Booking
 
-REVERSES = 6  # where a stored movement names the entry that it reverses
 MOVES_NOTHING = frozenset({OperationKind.VOID, OperationKind.SETUP, OperationKind.REVOCATION})
 
 
@@ -52,26 +51,31 @@ def _check_balances(facts: Facts, merchant: str, currency: str) -> None:
 
 
 def p7_returned_as_the_gateway_says(facts: Facts, commit: Commit) -> None:
-    """A payment's entry is reversed once, as a refund, and by no more than has come back at its gateway."""
+    """A payment's entry is reversed by the amount of one refund of it that came back, and once for each."""
     for change in changes_of(commit, Table.OUTBOX):
         item = change.after
         entry = None if item is None or not item["sk"].isdigit() else entry_in(item)
-        if item is None or entry is None or len(entry.get("movement", ())) < REVERSES + 1:
+        if item is None or entry is None:
             continue
-        kind, gateway, reference, *_ = entry["movement"]
-        if entry["movement"][REVERSES] is None:
+        kind, gateway, reference, *_, reverses, named = [*entry.get("movement", [None] * 7), None][:8]
+        if reverses is None:
             continue
-        account = f"gateway_receivable:{gateway}"
-        facts.returned[gateway, reference] += sum(amount for name, amount in entry["postings"] if name == account)
-        payment_id = reference.rpartition("-")[0]
-        came_back = sum(
-            booking.instruction.money.amount_minor
+        left = sorted(
+            booking.outcome.gateway_operation_id
             for booking in facts.gateways[gateway].came_back
-            if booking.instruction.gateway_reference == reference
-            or (booking.surplus and booking.instruction.payment_id == payment_id)
+            if isinstance(booking.outcome, Succeeded)
+            and booking.instruction.money.amount_minor == _moved(entry, gateway)
+            and named in {None, booking.outcome.gateway_operation_id}
+            and (named is not None or booking.instruction.gateway_reference == reference)
+            and booking.outcome.gateway_operation_id not in facts.returned
         )
-        if kind != "refund" or facts.returned[gateway, reference] > came_back:
-            raise Violated("P7", f"{item['pk']} has {facts.returned[gateway, reference]} come back, not {came_back}")
+        if kind != "refund" or not left:
+            raise Violated("P7", f"{item['pk']} has an entry reversed of {reference}, of which nothing more came back")
+        facts.returned.add(left[0])
+
+
+def _moved(entry: dict[str, Any], gateway: str) -> int:
+    return sum(amount for account, amount in entry["postings"] if account == f"gateway_receivable:{gateway}")
 
 
 def p8_writes_are_the_merchants_own(facts: Facts, commit: Commit) -> None:
@@ -114,8 +118,7 @@ def p9_books_agree(facts: Facts) -> None:
         entry = entry_in(item)
         if entry is not None and "movement" in entry and item["sk"].isdigit() and item["pk"] not in facts.touched:
             kind, gateway, reference = entry["movement"][:3]
-            moved = sum(amount for account, amount in entry["postings"] if account == f"gateway_receivable:{gateway}")
-            ours[gateway, reference, kind, abs(moved)] += 1
+            ours[gateway, reference, kind, abs(_moved(entry, gateway))] += 1
     theirs: Counter[tuple[str, str, str, int]] = Counter()
     for name, gateway in facts.gateways.items():
         for booking in gateway.bookings:
@@ -123,9 +126,29 @@ def p9_books_agree(facts: Facts) -> None:
             known = booking.instruction.payment_id not in facts.touched
             if kind and known and not booking.surplus and not _gives_back(facts, booking):
                 instruction = booking.instruction
-                theirs[name, instruction.gateway_reference, kind, instruction.money.amount_minor] += 1
+                times = _times_returned(facts, booking) if booking in gateway.came_back else 1
+                theirs[name, instruction.gateway_reference, kind, instruction.money.amount_minor] += times
     if ours != theirs:
         raise Violated("P9", f"only in our books: {dict(ours - theirs)}; only at the gateways: {dict(theirs - ours)}")
+
+
+def p9_returns_are_booked(facts: Facts) -> None:
+    """In the end whatever came back has its refund and the reversal in our journal, or neither."""
+    ours: Counter[str] = Counter()
+    for item in facts.database.items(Table.OUTBOX):
+        movement = (entry_in(item) or {}).get("movement")
+        if movement is not None and movement[0] == "refund" and item["sk"].isdigit():
+            ours.update({movement[2], *movement[7:]})
+    for gateway in facts.gateways.values():
+        for booking in gateway.came_back:
+            if _gives_back(facts, booking):
+                continue
+            assert isinstance(booking.outcome, Succeeded)  # noqa: S101 - narrows the type
+            named, reference = booking.outcome.gateway_operation_id, booking.instruction.gateway_reference
+            wanted = {0, 2} if booking.surplus else {_times_returned(facts, booking)}
+            booked = ours[named] if booking.surplus or ours[named] else ours[reference]
+            if booked not in wanted:
+                raise Violated("P9", f"{reference} ({named}) came back, and has {booked} entries, not {wanted}")
 
 
 def _movement_of(booking: Booking) -> str:
@@ -135,6 +158,17 @@ def _movement_of(booking: Booking) -> str:
         return "refund"
     held = booking.instruction.kind is OperationKind.PAYMENT and booking.instruction.capture_method.value == "manual"
     return "" if held else "charge"
+
+
+def _times_returned(facts: Facts, booking: Booking) -> int:
+    """Return how many entries a refund that came back has: it and its reversal, or none where it was never booked."""
+    instruction = booking.instruction
+    operation_id = instruction.gateway_reference.rpartition("-")[0]
+    key = {"pk": f"{instruction.merchant_id}#{instruction.payment_id}", "sk": f"OPERATION#{operation_id}"}
+    status = (facts.database.item(Table.PAYMENTS, key) or {}).get("status")
+    if status not in {"returned", "declined"}:
+        raise Violated("P9", f"{instruction.gateway_reference} came back, and is {status}")
+    return 2 if status == "returned" else 0
 
 
 def _gives_back(facts: Facts, booking: Booking) -> bool:

@@ -12,7 +12,15 @@ from payonce.ports import Table
 from simulation.facts import Facts, Violated
 from simulation.goals import Goal
 from simulation.promises.setups import is_about_setup
-from simulation.promises.shared import COMPLETED, HELD, changes_of, completes, payment_key, payment_of
+from simulation.promises.shared import (
+    COMPLETED,
+    HELD,
+    changes_of,
+    completes,
+    payment_key,
+    payment_of,
+    says_never_executed,
+)
 
 if TYPE_CHECKING:
     from simulation.database import Change, Commit
@@ -123,7 +131,10 @@ def p4_never_rerouted(facts: Facts, sent: Sent) -> None:
 
 
 def p4_unknown_is_no_failure(facts: Facts, commit: Commit) -> None:
-    """Nothing is recorded as failed, or released, that was executed or still may be."""
+    """Nothing is recorded as failed, or released, that was executed or still may be.
+
+    A refund that was executed and came back before its end was known is declined, as the gateway says by then.
+    """
     for change in changes_of(commit, Table.IDEMPOTENCY):
         released = change.after is None
         failed = completes(change) and change.after["response_status"] == 402  # type: ignore[index]
@@ -132,5 +143,7 @@ def p4_unknown_is_no_failure(facts: Facts, commit: Commit) -> None:
         record_id = change.key[0]
         for gateway, reference in facts.sent[record_id]:
             if facts.gateways[gateway].may_be_executed(reference):
+                if failed and not says_never_executed(change) and facts.gateways[gateway].has_come_back(reference):
+                    continue
                 verb = "released" if released else "recorded as failed"
                 raise Violated("P4", f"{record_id} is {verb}, while {gateway} has executed {reference} or may do so")

@@ -6,12 +6,18 @@ import json
 from typing import TYPE_CHECKING
 
 from payonce.idempotency.window import LEASE_MARGIN_MS
-from payonce.packing import unpack
-from payonce.ports import Item, Table
+from payonce.ports import Table
 from simulation.drawing import MERCHANTS
 from simulation.facts import Facts, Violated
 from simulation.goals import Goal
-from simulation.promises.shared import COMPLETED, IN_PROGRESS, changes_of, completes, told_in
+from simulation.promises.shared import (
+    COMPLETED,
+    IN_PROGRESS,
+    changes_of,
+    completes,
+    says_never_executed,
+    told_in,
+)
 
 if TYPE_CHECKING:
     from simulation.database import Change, Commit
@@ -58,24 +64,37 @@ def p5_no_takeover_from_a_running_owner(facts: Facts, commit: Commit) -> None:
 
 
 def p5_money_moves_under_a_fence(facts: Facts, commit: Commit) -> None:
-    """Payments, journal and events change only together with the claim that asked for it, or as a gateway's event.
-
-    What an event brings in is fenced by the payment's version: it is the next one, whoever writes.
-    """
-    fenced = any(change.table is Table.IDEMPOTENCY for change in commit.changes)
-    fenced = fenced or (commit.actor.startswith(EVENT) and any(_is_next_version(change) for change in commit.changes))
+    """Payments, journal and events change only together with the claim that asked for it, or as a gateway's event."""
+    if any(change.table is Table.IDEMPOTENCY for change in commit.changes) or _is_brought_in(commit):
+        return
     for change in commit.changes:
         correction = change.table is Table.PAYMENTS and change.key[1].startswith("CORRECTION#")
         head = change.table is Table.PAYMENTS and change.before is None and _is_as_it_was(facts, change)
-        if change.table in {Table.PAYMENTS, Table.LEDGER, Table.OUTBOX} and not (fenced or correction or head):
+        if change.table in {Table.PAYMENTS, Table.LEDGER, Table.OUTBOX} and not (correction or head):
             raise Violated("P5", f"{commit.actor} changed {'/'.join(change.key)} without a claim")
 
 
-def _is_next_version(change: Change) -> bool:
-    """Return whether a change is a payment's head that gets a later version."""
-    if change.table is not Table.PAYMENTS or change.key[1] != "PAYMENT" or change.before is None:
+def _is_brought_in(commit: Commit) -> bool:
+    """Return whether a commit is what a gateway's event brings into one payment, and nothing else.
+
+    It is fenced by the payment's version: its head gets one version for each change, and the changes are the versions
+    after the one that was stored. Beside them it marks refunds that had succeeded as returned, and moves balances.
+    """
+    heads = [each for each in changes_of(commit, Table.PAYMENTS) if each.key[1] == "PAYMENT"]
+    if not commit.actor.startswith(EVENT) or len(heads) != 1 or heads[0].before is None or heads[0].after is None:
         return False
-    return change.after is not None and change.after["version"] > change.before["version"]
+    before, after = heads[0].before["version"], heads[0].after["version"]
+    told = {each.key for each in changes_of(commit, Table.OUTBOX) if each.before is None}
+    wanted = {(heads[0].after["payment_id"], f"{version:010d}") for version in range(before + 1, after + 1)}
+    others = [each for each in commit.changes if each.table not in {Table.OUTBOX, Table.LEDGER} and each not in heads]
+    return bool(told) and told == wanted and all(_is_return(each) for each in others)
+
+
+def _is_return(change: Change) -> bool:
+    if change.table is not Table.PAYMENTS or not change.key[1].startswith("OPERATION#"):
+        return False
+    before, after = change.before or {}, change.after or {}
+    return (before.get("kind"), before.get("status"), after.get("status")) == ("refund", "succeeded", "returned")
 
 
 def _is_as_it_was(facts: Facts, change: Change) -> bool:
@@ -107,7 +126,7 @@ def note_commit(facts: Facts, commit: Commit) -> None:
         for reference in after.get("plan", {}).get("gateway_references", ()):
             facts.record_of[reference] = record_id
         if completes(change) and after["response_status"] == 402:
-            reached[Goal.NEVER_EXECUTED] += b"not_executed" in _body_of(after) or b"not-executed" in _body_of(after)
+            reached[Goal.NEVER_EXECUTED] += says_never_executed(change)
 
 
 def _note_takeover(facts: Facts, change: Change, commit: Commit) -> None:
@@ -116,7 +135,3 @@ def _note_takeover(facts: Facts, change: Change, commit: Commit) -> None:
     owner = facts.scheduler.actors[facts.owner_of[change.key[0], change.before["claim_id"], change.before["fence"]]]
     if commit.skew_ms - owner.skew_ms > NOTABLE_SKEW_MS:
         facts.history.reached[Goal.TAKEN_OVER_AT_ANOTHER_TIME] += 1
-
-
-def _body_of(item: Item) -> bytes:
-    return unpack(item["response_body"])

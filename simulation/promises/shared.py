@@ -28,6 +28,12 @@ def completes(change: Change) -> bool:
     return change.after is not None and change.after["status"] == COMPLETED
 
 
+def says_never_executed(change: Change) -> bool:
+    """Return whether a completed claim answers that nothing was executed."""
+    body = b"" if change.after is None else unpack(change.after["response_body"])
+    return b"not_executed" in body or b"not-executed" in body
+
+
 def payment_of(change: Change) -> str:
     """Return the payment that a claim was about, before the change."""
     plan = change.before.get("plan", {}) if change.before is not None else {}

@@ -14,8 +14,10 @@ from simulation.goals import Goal
 from simulation.promises.shared import HELD, IN_PROGRESS, changes_of, completes, payment_version, told_in
 
 if TYPE_CHECKING:
+    from payonce.domain.gateway import Instruction
     from payonce.ports import Item
     from simulation.database import Commit
+    from simulation.gateway_books import Booking
 
 UNPAID = {"expired", "declined", "voided", "failed"}
 PAID = {"authorized", "captured"}
@@ -56,19 +58,17 @@ def p4_status_is_true(facts: Facts) -> None:
 
 def _true_statuses(facts: Facts, payment_id: str) -> set[str]:
     done = dict.fromkeys(OperationKind, 0)
-    manual = False
+    manual = returned = False
     for gateway in facts.gateways.values():
         for booking in gateway.bookings:
-            instruction = booking.instruction
-            withdrawn = booking.surplus and instruction.kind is OperationKind.VOID
-            if instruction.payment_id != payment_id or (booking.surplus and not withdrawn):
+            if not _is_of(facts, booking, payment_id):
                 continue
-            if isinstance(booking.outcome, Succeeded) and "#correct_break#" not in facts.record_of.get(
-                instruction.gateway_reference, ""
-            ):
-                done[instruction.kind] += instruction.money.amount_minor
-                if instruction.kind is OperationKind.PAYMENT:
-                    manual = instruction.capture_method is CaptureMethod.MANUAL
+            if booking in gateway.came_back:
+                returned = True
+                continue
+            instruction = booking.instruction
+            done[instruction.kind] += instruction.money.amount_minor
+            manual = manual or (instruction.kind is OperationKind.PAYMENT and _is_manual(instruction))
     if done[OperationKind.VOID]:
         return {"voided", "expired"}
     if not done[OperationKind.PAYMENT]:
@@ -78,7 +78,23 @@ def _true_statuses(facts: Facts, payment_id: str) -> set[str]:
         return {"refunded" if done[OperationKind.REFUND] == captured else "partially_refunded"}
     if not captured:
         return {"authorized"}
-    return {"captured"} if captured == done[OperationKind.PAYMENT] else {"partially_captured"}
+    # What was refunded and is no more is captured, though a rest can still be.
+    in_part = {"captured", "partially_captured"} if returned else {"partially_captured"}
+    return {"captured"} if captured == done[OperationKind.PAYMENT] else in_part
+
+
+def _is_of(facts: Facts, booking: Booking, payment_id: str) -> bool:
+    """Return whether a gateway has executed it for a payment: by its key, or as the payer's withdrawal."""
+    instruction = booking.instruction
+    withdrawn = booking.surplus and instruction.kind is OperationKind.VOID
+    if instruction.payment_id != payment_id or (booking.surplus and not withdrawn):
+        return False
+    corrects = "#correct_break#" in facts.record_of.get(instruction.gateway_reference, "")
+    return isinstance(booking.outcome, Succeeded) and not corrects
+
+
+def _is_manual(instruction: Instruction) -> bool:
+    return instruction.capture_method is CaptureMethod.MANUAL
 
 
 def note_waiting(facts: Facts, commit: Commit) -> None:
