@@ -86,6 +86,11 @@ class MollieVendor(Vendor):
             self.api.books.pay(waiting.gateway_object_id, approve=approve)
         return None
 
+    def give_back(self, gateway_refund_id: str) -> None:
+        """See ``Vendor``."""
+        with self.api.books.lock:
+            self.api.books.give_back(gateway_refund_id)
+
     def advance(self, seconds: float) -> None:
         """See ``Vendor``."""
         self.api.books.ahead_seconds += seconds

@@ -65,6 +65,10 @@ class ToypayVendor(Vendor):
         self._books.pay(waiting.gateway_object_id, approve=approve)
         return None
 
+    def give_back(self, gateway_refund_id: str) -> None:
+        """See ``Vendor``."""
+        self._books.give_back(gateway_refund_id)
+
     def advance(self, seconds: float) -> None:
         """See ``Vendor``."""
         self._books.ahead_seconds += seconds

@@ -18,6 +18,7 @@ from payonce.domain.gateway import (
     ActionType,
     AwaitsPayer,
     ChargeOutcome,
+    ChargeRefund,
     ChargeState,
     Declined,
     GatewayCapabilities,
@@ -191,13 +192,16 @@ class ToypayGateway:
         if answer.status == 404 and document.get("error") == "no_such_payment":
             return NotFound()  # the vendor's own 404: a proxy's would be Unknown
         amounts = [document.get(name) for name in ("captured_minor", "refunded_minor")]
-        if answer.status != 200 or document.get("id") != gateway_charge_id or not all(type(n) is int for n in amounts):
+        refunds = _refunds(document.get("operations"))
+        is_whole = document.get("id") == gateway_charge_id and all(type(amount) is int for amount in amounts)
+        if answer.status != 200 or not is_whole or refunds is None:
             return Unknown("the answer is not usable")
         return ChargeState(
             captured_minor=int(document["captured_minor"]),
             refunded_minor=int(document["refunded_minor"]),
             voided=document.get("status") == "voided",
             currency=str(document.get("currency")),
+            refunds=refunds,
             gateway_reference=document.get("reference"),
         )
 
@@ -239,6 +243,24 @@ def _is_for(row: object, instruction: Instruction) -> bool:
     ours = (instruction.gateway_reference, instruction.kind.value, instruction.money.amount_minor)
     currency = instruction.money.currency
     return (row.get("reference"), row.get("kind"), row.get("amount_minor")) == ours and row.get("currency") == currency
+
+
+def _refunds(operations: object) -> tuple[ChargeRefund, ...] | None:
+    """Return each refund by the id with which it succeeds (``_outcome``); ``None`` where they can't be read."""
+    if not isinstance(operations, list):
+        return None
+    rows = [row for row in operations if isinstance(row, dict) and row.get("kind") == "refund"]
+    if not all(isinstance(row.get("id"), str) and type(row.get("amount_minor")) is int for row in rows):
+        return None
+    return tuple(
+        ChargeRefund(
+            gateway_refund_id=row["id"],
+            amount_minor=row["amount_minor"],
+            gateway_reference=row.get("reference"),
+            came_back=row.get("status") == "returned",  # "A refund that came back is returned instead of done."
+        )
+        for row in rows
+    )
 
 
 def _document(body: bytes) -> dict[str, Any]:

@@ -7,6 +7,8 @@ Toypay's API, as a vendor would document it:
 - ``POST /payments/{id}/captures``, ``/refunds``, ``/voids {reference, amount_minor}``: 201; 409 ``wrong_state``.
 - ``POST /payments/{id}/cancel``: 201 for an open payment, again and again; 409 ``wrong_state``.
 - ``GET /payments?reference=`` lists the payments of a reference as soon as they are answered. ``GET /payments/{id}``.
+- A payment lists its ``operations``, oldest first: ``{id, kind, reference, amount_minor, status}``. A refund that came
+  back is ``returned`` instead of ``done``, and no part of ``refunded_minor``.
 - A key (``Idempotency-Key``) is remembered for 24 hours; 422 ``key_reused``. What is answered with
   ``Toypay-Kept: true`` is remembered although it is an error.
 """
@@ -86,6 +88,15 @@ class ToypayBooks:
                 self._executed(row)
             else:
                 row["status"] = "declined"
+
+    def give_back(self, identity: str) -> None:
+        """Do what the payer's bank does when it can't pay a refund out."""
+        with self._lock:
+            for row in self.payments.values():
+                for one in row["operations"]:
+                    if (one["id"], one["kind"], one["status"]) == (identity, "refund", "done"):
+                        one["status"] = "returned"
+                        row["refunded_minor"] -= one["amount_minor"]
 
     def _now(self) -> float:
         return time.time() + self.ahead_seconds

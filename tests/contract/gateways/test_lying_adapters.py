@@ -163,6 +163,23 @@ class ForgetsRefunds(ToypayGateway):
         return replace(state, refunded_minor=0) if isinstance(state, ChargeState) else state
 
 
+class NamesRefundsAnew(ToypayGateway):
+    def read_charge(self, gateway_charge_id: str, deadline: Deadline) -> Any:
+        state = super().read_charge(gateway_charge_id, deadline)
+        if not isinstance(state, ChargeState):
+            return state
+        named = (replace(each, gateway_refund_id=f"re_{each.gateway_refund_id}") for each in state.refunds)
+        return replace(state, refunds=tuple(named))
+
+
+class SeesNoReturn(ToypayGateway):
+    def read_charge(self, gateway_charge_id: str, deadline: Deadline) -> Any:
+        state = super().read_charge(gateway_charge_id, deadline)
+        if not isinstance(state, ChargeState):
+            return state
+        return replace(state, refunds=tuple(replace(each, came_back=False) for each in state.refunds))
+
+
 class SendsTwice(SendsNoKey):
     def submit(self, instruction: Instruction, deadline: Deadline) -> Any:
         super().submit(instruction, deadline)
@@ -348,6 +365,8 @@ LIES = {
     "a payment that waits and counts as paid": Lie("payer.asked", "Succeeded", WaitingIsPaid),
     "a debit that is paid at once": Lie("debit.fails", "Succeeded", WaitingIsPaid),
     "refunds that are not read": Lie("read_charge.paid", "refunded_minor=0", ForgetsRefunds),
+    "refunds under other ids": Lie("read_charge.refunds", "re_op_", NamesRefundsAnew),
+    "a return that is not seen": Lie("read_charge.refund_returned", "came_back=False", SeesNoReturn),
     "a payment that is sent twice": Lie("payment.executed", "have 2 executions", SendsTwice),
     "a decline that is a doubt": Lie("payment.declined", "Unknown", ADeclineIsADoubt),
     "a capture that is overtaken unseen": Lie("overtaken.capture", "Declined", NobodyElseChangesACharge),

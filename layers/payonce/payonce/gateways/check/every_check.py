@@ -11,6 +11,7 @@ from payonce.gateways.check import (
     key_checks,
     money_checks,
     payer_checks,
+    refund_checks,
     setup_checks,
     setup_doubt_checks,
     setup_order_checks,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 CHECKS: tuple[Check, ...] = (
     *money_checks.CHECKS,
+    *refund_checks.CHECKS,
     *key_checks.CHECKS,
     *capability_checks.CHECKS,
     *payer_checks.CHECKS,

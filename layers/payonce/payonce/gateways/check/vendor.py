@@ -127,6 +127,10 @@ class Vendor:
         """Capture, void or refund as somebody does in the vendor's dashboard."""
         raise NotBroughtError("no dashboard")
 
+    def give_back(self, gateway_refund_id: str) -> None:
+        """Let a refund come back that has succeeded, as the payer's bank does whose account is closed."""
+        raise NotBroughtError("no refund that comes back")
+
     def misbehave(self, fault: VendorFault) -> AbstractContextManager[None]:
         """Let the server have ``fault`` within the context."""
         raise NotBroughtError(f"no server that can be made {fault}")
