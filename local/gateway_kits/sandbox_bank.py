@@ -113,6 +113,13 @@ class BankVendor(Vendor):
         action = {OperationKind.VOID: "cancel"}.get(kind, kind.value)
         self._handle.dashboard(self._bank, action, charge_id=gateway_charge_id, amount_minor=amount_minor)
 
+    def give_back(self, gateway_refund_id: str) -> None:
+        """See ``Vendor``."""
+        refunds = self._handle.books(bank=self._bank, kind=OperationKind.REFUND.value)
+        [charge_id] = [row["charge_id"] for row in refunds if row["operation_id"] == gateway_refund_id]
+        named = {"charge_id": charge_id, "operation_id": gateway_refund_id}
+        self._handle.dashboard(self._bank, "return_refund", **named)
+
     def end_by_hand(self, saved: MethodSaved) -> None:
         """See ``Vendor``."""
         self._handle.dashboard(self._bank, "revoke", saved_method=saved.token)

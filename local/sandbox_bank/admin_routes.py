@@ -96,7 +96,7 @@ ROUTES = (
     route("GET", "{bank}/(report|statement)", _file),
     route("GET", "{bank}/clock", _clock),
     route("PUT", "{bank}/clock", _clock),
-    route("POST", "{bank}/dashboard/([a-z]+)", _dashboard),
+    route("POST", "{bank}/dashboard/([a-z_]+)", _dashboard),
     route("PUT", "{bank}/events", _register),
     route("GET", "{bank}/events", _events),
     route("PUT", "{bank}/events/faults", _event_fault),

@@ -11,7 +11,7 @@ from local.sandbox_bank import disputes, payments, saved
 from local.sandbox_bank.follow_ups import follow_up, left_minor
 from local.sandbox_bank.movements import Refused
 from local.sandbox_bank.present import payment_of, shown
-from local.sandbox_bank.states import refundable_minor, reverse
+from local.sandbox_bank.states import refundable_minor, return_refund, reverse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -87,6 +87,11 @@ def _reverse(desk: Desk, charge_id: str, *, amount_minor: int | None = None) -> 
     return {"transaction_id": reverse(desk, charge_id, reversed_minor), "charge_id": charge_id}
 
 
+def _return_refund(desk: Desk, charge_id: str, *, operation_id: str | None = None) -> Shown:
+    """Let the payer's bank send a refund back."""
+    return shown(desk, return_refund(desk, charge_id, operation_id))
+
+
 def _revoke(desk: Desk, **named: str) -> Shown:
     """Withdraw a mandate, named by its ``mandate_id``, its ``saved_method`` or the ``reference`` that made it."""
     if len(named) != 1 or not named.keys() <= {"mandate_id", "saved_method", "reference"}:
@@ -109,6 +114,7 @@ OF_CHARGE: Mapping[str, Callable[..., Shown]] = MappingProxyType(
         "capture": partial(_follow_up, "capture"),
         "dispute": disputes.open_dispute,
         "refund": partial(_follow_up, "refund"),
+        "return_refund": _return_refund,
         "reverse": _reverse,
     }
 )

@@ -73,10 +73,16 @@ def charge_of(desk: Desk, charge_id: str) -> dict[str, Any] | None:
         SELECT + "WHERE o.charge_id=? ORDER BY o.kind='payment' DESC, o.rowid LIMIT 1",
         (charge_id,),
     ).fetchone()
+    refunds = desk.connection.execute(
+        "SELECT operation_id, reference, amount_minor, status FROM operations "
+        "WHERE charge_id=? AND kind='refund' AND status IN ('succeeded', 'returned') ORDER BY rowid",
+        (charge_id,),
+    )
     disputes = desk.connection.execute("SELECT * FROM disputes WHERE charge_id=? ORDER BY rowid", (charge_id,))
     return {
         **dict(charge),
         **{name: first[name] for name in ("status", "code", "reference")},
+        "refunds": [dict(row) for row in refunds.fetchall()],
         "disputes": [dict(row) for row in disputes.fetchall()],
         **_details(desk, dict(first)),
     }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from local.sandbox_bank import events, saved
 from local.sandbox_bank.desk import SECOND_MS, schedule, unschedule
-from local.sandbox_bank.movements import insert_movement, move
+from local.sandbox_bank.movements import Refused, insert_movement, move
 from local.sandbox_bank.present import payment_of
 from local.sandbox_bank.tokens import Flow, token_of_payment
 
@@ -138,10 +138,32 @@ def reverse(desk: Desk, charge_id: str, amount_minor: int | None = None) -> str 
     return transaction_id
 
 
+def return_refund(desk: Desk, charge_id: str, operation_id: str | None = None) -> dict[str, Any]:
+    """Let a refund of a charge come back, the newest that stands unless it is named, and return it.
+
+    Raises ``Refused`` if there is none. Its money moves back under its own reference.
+    """
+    found = desk.connection.execute(
+        "SELECT * FROM operations WHERE charge_id=? AND kind='refund' AND status='succeeded' "
+        "AND operation_id=COALESCE(?, operation_id) ORDER BY rowid DESC LIMIT 1",
+        (charge_id, operation_id),
+    ).fetchone()
+    if found is None:
+        raise Refused(409, "not_possible", "no such refund stands")
+    refund = {**dict(found), "status": "returned"}
+    desk.connection.execute("UPDATE operations SET status='returned' WHERE operation_id=?", (refund["operation_id"],))
+    desk.connection.execute(
+        "UPDATE charges SET refunded_minor=refunded_minor-? WHERE charge_id=?", (refund["amount_minor"], charge_id)
+    )
+    withdraw(desk, refund, "refund_reversal", f"rr_{uuid.uuid4().hex}", -refund["amount_minor"], 0)
+    events.record(desk, "refund.returned", "refund", refund["operation_id"], refund)
+    return refund
+
+
 def withdraw(
     desk: Desk, payment: dict[str, Any], kind: str, transaction_id: str, amount_minor: int, fee_minor: int
 ) -> None:
-    """Move money of a payment out of the merchant's balance (in, if negative), under the payment's reference."""
+    """Move money of a payment, or of a refund, out of the merchant's balance (in, if negative), under its reference."""
     movement = {
         **payment,
         "transaction_id": transaction_id,

@@ -43,6 +43,7 @@ NOT_TRIED = {
     | LATE_OR_TOLD
     | {
         "void.rest",
+        "read_charge.refund_returned",
         "fault.vendor.throttled",
         "lookup_authoritative_after_seconds.late",
         "payment_method_types.wallet",
@@ -59,6 +60,8 @@ NOT_TRIED = {
             "overtaken.refund",
             "read_charge.paid",
             "read_charge.held",
+            "read_charge.refunds",
+            "read_charge.refund_returned",
             "lookup_authoritative_after_seconds.executed",
             "lookup_authoritative_after_seconds.late",
             "lookup_authoritative_after_seconds.never_arrived",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError
 
 import pytest
 
@@ -156,6 +157,54 @@ def test_a_late_reversal_agrees_with_the_report(shop: Shop, taken_minor: int | N
     result = shop.run()
     assert (breaks(result), opened(result)) == ([], [])
     assert other
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+@pytest.mark.parametrize("seen_before", [True, False])
+def test_a_refund_that_comes_back_agrees_with_the_report(shop: Shop, elsewhere: bool, seen_before: bool) -> None:
+    """Fails when it stays a refund that failed, although our ledger took it back, or is booked with each look."""
+    paid, other = shop.pay(), shop.pay()
+    if elsewhere:
+        shop.act(paid, "refund", amount_minor=400)
+    else:
+        shop.world.follow_up(OperationKind.REFUND, paid, "key-refund", 400)
+    if seen_before:
+        shop.learn()
+    assert shop.act(paid, "return_refund")["status"] == "returned"
+    if not elsewhere or seen_before:
+        assert breaks(shop.run()) == [("refund_failed", 400)]
+    shop.learn()
+    shop.learn()
+    result = shop.run()
+    assert (breaks(result), opened(result)) == ([], [("ledger", "taken_back")] * 2)
+    payment = find_payment(shop.world.database, MERCHANT, paid)
+    assert payment is not None
+    assert (payment.status.value, payment.refunded_minor, payment.refundable_minor) == ("captured", 0, 1000)
+    shop.world.follow_up(OperationKind.REFUND, paid, "key-again", 1000)
+    assert breaks(shop.run()) == []
+    assert other
+
+
+def test_a_refund_comes_back_once_and_a_declined_one_does_not(till: Till) -> None:
+    """Fails when money moves twice, or a lookup still says that the refund has succeeded."""
+    paid = till.pay("tok_ok")
+    with pytest.raises(HTTPError):
+        till.handle.dashboard(till.bank, "return_refund", reference="pay_1")
+    first = till.handle.dashboard(till.bank, "refund", reference="pay_1", amount_minor=300)
+    second = till.handle.dashboard(till.bank, "refund", reference="pay_1", amount_minor=200)
+    till.handle.dashboard(till.bank, "return_refund", reference="pay_1", operation_id=first["operation_id"])
+    with pytest.raises(HTTPError):
+        till.handle.dashboard(till.bank, "return_refund", reference="pay_1", operation_id=first["operation_id"])
+    charge = till.handle.charge(till.bank, paid["charge_id"])
+    told = [(each["operation_id"], each["amount_minor"], each["status"]) for each in charge["refunds"]]
+    assert told == [(first["operation_id"], 300, "returned"), (second["operation_id"], 200, "succeeded")]
+    assert charge["refunded_minor"] == 200
+    rows = [(row.kind.value, row.amount_minor, row.reference) for row in till.report()]
+    assert rows[-3:] == [
+        ("refund", -300, first["reference"]),
+        ("refund", -200, second["reference"]),
+        ("refund_reversal", 300, first["reference"]),
+    ]
 
 
 def test_a_reversal_of_another_amount_than_is_booked_is_a_break(shop: Shop) -> None:

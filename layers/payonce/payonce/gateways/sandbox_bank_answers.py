@@ -42,7 +42,7 @@ DECLINE_CODES = frozenset(
         PAYMENT_EXPIRED,
     }
 )
-DECIDED_AGAINST = frozenset({"declined", "canceled", "expired"})
+DECIDED_AGAINST = frozenset({"declined", "canceled", "expired", "returned"})
 HELD = frozenset({"requires_action", "processing"})
 KEPT_HEADER = "idempotency-kept"
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from payonce.domain.gateway import (
     ActionType,
     AwaitsPayer,
+    ChargeRefund,
     ChargeState,
     DisputeState,
     DisputeStatus,
@@ -57,6 +58,7 @@ def charge_at_bank(row: Mapping[str, Any], gateway_charge_id: str) -> ChargeStat
             currency=str(row["currency"]),
             reversed_minor=_whole(row.get("reversed_minor", 0)),
             disputes=tuple(_dispute(dispute) for dispute in row.get("disputes", ())),
+            refunds=tuple(_refund(refund) for refund in row.get("refunds", ())),
             gateway_reference=str(row["reference"]) if "reference" in row else None,
         )
     except (KeyError, TypeError, ValueError):
@@ -67,6 +69,15 @@ def _whole(value: object) -> int:
     if not isinstance(value, int):
         raise TypeError("not a whole number")
     return value
+
+
+def _refund(row: Mapping[str, Any]) -> ChargeRefund:
+    return ChargeRefund(
+        gateway_refund_id=str(row["operation_id"]),
+        amount_minor=_whole(row["amount_minor"]),
+        gateway_reference=str(row["reference"]),
+        came_back=row["status"] == "returned",
+    )
 
 
 def _dispute(row: Mapping[str, Any]) -> DisputeState:
