@@ -476,6 +476,28 @@ def test_what_was_booked_by_the_sum_is_not_booked_again_once_the_gateway_names_i
     assert (caught.changes, "not booked yet" in caught.open_reason, caught.explained) == ([], True, frozenset())
 
 
+def test_a_refund_that_was_found_in_a_sum_and_comes_back_is_left_to_people() -> None:
+    """Its entry has no id. Fails when the event is done with, and nobody learns that the refund came back."""
+    world, payment_id = captured()
+    world.gateway.elsewhere(REFUND, 1000)
+    read = world.gateway.read_charge
+
+    def sums(*asked: Any) -> Any:
+        state = read(*asked)
+        return replace(state, refunds=()) if isinstance(state, ChargeState) else state
+
+    world.gateway.read_charge = sums  # type: ignore[method-assign]
+    assert world.follow_up(REFUND, payment_id, "r", 1000).response.status == 201
+    world.gateway.read_charge = read  # type: ignore[method-assign]
+    found = world.gateway.succeeded(REFUND)[0]
+    reference = world.gateway.submissions[-1].gateway_reference
+    found.instruction = replace(found.instruction, gateway_reference=reference)  # it is marked later
+    assert look(world, payment_id) == CaughtUp()
+    world.gateway.give_back(found)
+    caught = look(world, payment_id)
+    assert (caught.changes, "not booked yet" in caught.open_reason, caught.explained) == ([], True, frozenset())
+
+
 def test_a_rest_can_be_captured_after_a_return() -> None:
     world = World()
     world.gateway.capabilities = replace(FORGETFUL, multiple_captures=True)

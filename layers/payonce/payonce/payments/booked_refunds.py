@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 PAGE_SIZE = 100
 UNDECIDED = frozenset({OperationStatus.IN_DOUBT, OperationStatus.PROCESSING})
+NOT_EXECUTED = frozenset({OperationStatus.DECLINED, OperationStatus.FAILED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +51,9 @@ class KnownRefunds:
     """What we hold of the refunds that a gateway tells, by the gateway's ids.
 
     ``booked``: those that the journal has. ``undecided``: refunds of ours of which the end is not stored yet, and
-    ``undecided_minor`` what they have reserved. ``never_booked``: refunds of ours that came back, and of which the end
-    is stored, without an entry: they had failed before they had succeeded. Nobody has told us of any other one.
-    ``unnamed_minor``: what is booked as refunded at the gateway when it named no refunds, and told their sum.
+    ``undecided_minor`` what they have reserved. ``never_booked``: refunds of ours that came back, and ended here as not
+    executed: they had failed before they had succeeded. Any other one was made at the gateway. ``unnamed_minor``: what
+    is booked as refunded there when the gateway named no refunds, and told their sum.
     """
 
     booked: Mapping[str, BookedRefund] = field(default_factory=dict)
@@ -93,7 +94,7 @@ def known_refunds(database: Database, payment: Payment, refunds: Sequence[Charge
         elif item["operation_reference"] in books.by_reference:
             # It is taken out: where an operation does not know its id, the first of two refunds is the one.
             booked[identity] = books.by_reference.pop(item["operation_reference"])
-        elif refund.came_back:
+        elif refund.came_back and OperationStatus(item["status"]) in NOT_EXECUTED:
             never_booked.add(identity)
     return KnownRefunds(
         booked=booked,
