@@ -359,13 +359,15 @@ def test_a_refund_of_ours_in_flight_is_not_booked_as_somebody_elses() -> None:
 
 
 @pytest.mark.parametrize("moment", ["after the charge is read", "before the write"])
-def test_a_refund_of_ours_that_commits_meanwhile_hides_nothing(moment: str) -> None:
+@pytest.mark.parametrize("names_refunds", [True, False], ids=["names", "sums"])
+def test_a_refund_of_ours_that_commits_meanwhile_hides_nothing(names_refunds: bool, moment: str) -> None:
     """Fails when the payment alone is read again: what the charge showed is then older than the payment, and 200 of it
     would pass for a part of our 300.
     """
     stage = Stage()
     payment_id = captured(stage)
     gateway, database = stage.world.gateway, stage.world.database
+    gateway.names_refunds = names_refunds
     gateway.elsewhere(REFUND, 200)
     read, write = gateway.read_charge, database.write
     raced: list[int] = []
