@@ -15,7 +15,15 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from payonce.domain.gateway import CaptureMethod, ChargeRefund, ChargeState, OperationKind, Succeeded
+from payonce.domain.gateway import (
+    CaptureMethod,
+    ChargeRefund,
+    ChargeState,
+    NotFound,
+    OperationKind,
+    Overtaken,
+    Succeeded,
+)
 from payonce.domain.ids import journal_entry_id
 from payonce.domain.payment import Change, PaymentStatus
 from payonce.payments.at_gateway import CaughtUp
@@ -26,7 +34,7 @@ from payonce.payments.payment_items import operation_key
 from payonce.payments.payment_reads import get_history
 from payonce.ports import Table
 from tests.support.disputes import dispute
-from tests.support.told import balances, body, history
+from tests.support.told import MINUTE_MS, balances, body, history
 from tests.support.world import FORGETFUL, MERCHANT, World
 from tests.unit.payments.test_elsewhere import CHARGED, captured, stored
 from tests.unit.payments.test_taken_back import S, look
@@ -383,6 +391,31 @@ def test_a_request_that_came_too_late_brings_the_return_in_with_its_refusal() ->
         "payment.refunded_at_gateway_in_part",
     ]
     assert amounts(stored(world, payment_id)) == ("partially_refunded", 900, 100)
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_a_refused_refund_that_the_charge_shows_under_its_own_reference_was_executed(back: bool) -> None:
+    """An earlier submission was executed, and no lookup knows of it. Fails when it is called declined, or when it is
+    called a success although it has come back.
+    """
+    world, payment_id = captured()
+    world.gateway.script, world.gateway.lookup_fails = ["booked_lost"], True
+    assert world.follow_up(REFUND, payment_id, "lost", 700).response.status == 202
+    world.gateway.lookup_fails = False
+    [ours] = world.gateway.succeeded(REFUND)
+    if back:
+        world.gateway.give_back(ours)
+    world.gateway.find = lambda *_: NotFound()  # type: ignore[method-assign]
+    world.gateway.submit = lambda *_: Overtaken("overtaken", "Only 300 is left.")  # type: ignore[method-assign]
+    world.clock.ms += MINUTE_MS
+    world.recover()
+    assert operation(world, payment_id, ours)["status"] == ("declined" if back else "succeeded")
+    assert look(world, payment_id).changes == []
+    standing_minor = 0 if back else 700
+    assert stored(world, payment_id).refunded_minor == standing_minor
+    entries = refund_entries(world, payment_id)
+    references = [entry.movement.gateway_reference for entry in entries if entry.movement is not None]
+    assert references == ([] if back else [ours.instruction.gateway_reference])
 
 
 def test_a_refund_of_the_same_amount_that_came_back_is_not_what_was_asked_for() -> None:

@@ -153,6 +153,12 @@ class FollowUp(GatewayWork):
         before = load_payment(self._services, plan.merchant_id, plan.payment_id)
         if before.version != seen_version:
             return self.draft(refused)
+        self._payment = before  # what is found holds for this version alone
+        ours = next((each for each in state.refunds if each.gateway_reference in plan.references()), None)
+        if ours is not None and not ours.came_back:
+            # An earlier submission, of which no lookup knew, has taken what the gateway now lacks.
+            self._executed_as = ours.gateway_reference
+            return self.draft(Succeeded(before.gateway_charge_id or "", ours.gateway_refund_id))
         multiple_captures = self._captures_in_parts(before)
         declined = self._effect(before, refused)
         elsewhere, _ = changes_of(
@@ -164,7 +170,6 @@ class FollowUp(GatewayWork):
         )
         found = [effect.elsewhere for effect in elsewhere if effect.elsewhere is not None]
         returned_minor = sum(effect.returned.amount_minor for effect in elsewhere if effect.returned is not None)
-        self._payment = before  # the findings hold for this version alone
         asked = (plan.kind, plan.amount_minor)
         if not returned_minor and [(each.kind, each.amount_minor) for each in found] == [asked]:
             self._found = found[0]
