@@ -221,13 +221,17 @@ def test_a_refund_that_the_gateway_tells_under_the_payments_reference_is_known_b
     assert operation(world, payment_id, refund)["status"] == "returned"
 
 
-def test_a_refund_that_the_gateway_has_executed_twice_comes_back_once() -> None:
-    """The second one is somebody else's, as it stands at the gateway. Fails when the reference decides whose it is."""
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_a_refund_that_the_gateway_has_executed_twice_comes_back_once(newest_first: bool) -> None:
+    """The second one is somebody else's, as it stands at the gateway, wherever it is listed.
+
+    Fails when the reference decides whose it is: the first in the list is taken for the one that is booked.
+    """
     world, payment_id = captured()
     ours = refunded(world, payment_id, 400)
     assert isinstance(ours.outcome, Succeeded)
     again = replace(ours, outcome=replace(ours.outcome, gateway_operation_id="op_again"))
-    world.gateway.bookings.append(again)
+    world.gateway.bookings.insert(world.gateway.bookings.index(ours) + (not newest_first), again)
     world.gateway.give_back(again)
     look(world, payment_id)
     assert history(world, payment_id)[2:] == [
