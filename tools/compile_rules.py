@@ -1,10 +1,11 @@
-"""Compiles the matching rules for Spark: ``python tools/compile_rules.py``.
+"""Compiles the matching rules for Spark, and packs them with their sources: ``python tools/compile_rules.py``.
 
 The result is not committed: the wheel's build makes it, and so do the tests and the benchmark on Spark.
 """
 
 from __future__ import annotations
 
+import zipfile
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
@@ -14,7 +15,8 @@ from sqlglot import exp
 
 from payonce.reconciliation.matching import rules
 
-FOLDER: Final = Path(str(files(rules))) / rules.COMPILED
+ARCHIVE: Final = Path(str(files(rules))) / rules.ARCHIVE
+ALWAYS: Final = (1980, 1, 1, 0, 0, 0)  # the time of every file in the archive: a wheel is the same whenever it is built
 HEADER: Final = "-- Compiled from the rules in DuckDB's dialect by tools/compile_rules.py. Not edited by hand.\n"
 # Bytes 8 to 11 of the MD5, little-endian; see reconciliation/matching/digest.py.
 ROW_HASH: Final = (
@@ -37,18 +39,18 @@ def _with_row_hash(node: exp.Expression) -> exp.Expression:
     return node
 
 
-def compile_rules(folder: Path = FOLDER) -> None:
-    """Write the compiled rules into ``folder``, and remove those whose source is gone."""
-    expected = {
-        folder / family / f"{file.name}.sql": HEADER + "\n".join(f"{compiled(text)};\n" for text in file.statements)
-        for family in rules.FAMILIES
-        for file in rules.rule_files(family)
-    }
-    for path in set(folder.glob("*/*.sql")) - set(expected):
-        path.unlink()
-    for path, text in expected.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8")
+def compile_rules(archive: Path = ARCHIVE) -> None:
+    """Write the rules of both dialects into ``archive``."""
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as into:
+        for family in rules.FAMILIES:
+            for file in rules.rule_files(family):
+                written = "\n".join(f"{text};\n" for text in file.statements)
+                for_spark = HEADER + "\n".join(f"{compiled(text)};\n" for text in file.statements)
+                for dialect, text in ((rules.SOURCE_DIALECT, written), (rules.COMPILED_DIALECT, for_spark)):
+                    name = zipfile.ZipInfo(f"{dialect}/{family}/{file.name}.sql", ALWAYS)
+                    name.compress_type = zipfile.ZIP_DEFLATED
+                    into.writestr(name, text)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ https://github.com/pypa/setuptools/issues/2498).
 
 from __future__ import annotations
 
+import io
 import json
 import marshal
 import os
@@ -106,10 +107,13 @@ def test_the_wheel_has_every_file_of_the_package_and_the_rules_for_spark(built: 
     names = {name for name in wheel.namelist() if ".dist-info/" not in name}
     expected = data_files()
     assert {"payonce/py.typed", "payonce/reconciliation/report/report.html.jinja"} <= expected
-    compiled = {re.sub(r"/rules/(\w+/\w+\.sql)$", r"/rules/generated/spark/\1", name) for name in expected}
-    assert names == expected | {name for name in compiled if name.endswith(".sql")}
-    made = [name for name in names if "/generated/spark/" in name]
-    assert len(made) == len([name for name in expected if name.endswith(".sql")]) > 0
+    written = {name for name in expected if name.endswith(".sql")}
+    [archive] = names - expected
+    assert names == expected - written | {archive}
+    packed = zipfile.ZipFile(io.BytesIO(wheel.read(archive))).namelist()
+    rules = {re.sub(r".*/rules/", "", name) for name in written}
+    assert set(packed) == {f"{dialect}/{name}" for dialect in ("duckdb", "spark") for name in rules}
+    assert len(packed) == 2 * len(rules) > 0
     for text in ("LICENSE", "NOTICE"):
         [licence] = [name for name in wheel.namelist() if name.endswith(f"licenses/{text}")]
         assert wheel.read(licence) == (REPOSITORY / text).read_bytes()
@@ -182,7 +186,7 @@ def test_the_lambda_layer_has_the_package_and_nothing_generated(tmp_path: Path) 
 
     Each module has its bytecode, which Python takes without a look at the source. Fails when a cold start compiles.
     """
-    generated = PACKAGE / "reconciliation" / "matching" / "rules" / "generated" / "spark" / "bank" / "10_rows.sql"
+    generated = PACKAGE / "reconciliation" / "matching" / "rules" / "generated" / "rules.zip"
     assert generated.exists() or run(sys.executable, REPOSITORY / "tools" / "compile_rules.py", cwd=REPOSITORY) == ""
     make = ("make", "-C", PACKAGE.parent, "build-PayonceLayer", f"PYTHON={sys.executable}")
     run(*make, f"ARTIFACTS_DIR={tmp_path}", cwd=tmp_path)

@@ -7,6 +7,7 @@ https://github.com/tobymao/sqlglot#unsupported-errors
 from __future__ import annotations
 
 import re
+import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -51,22 +52,29 @@ def test_what_spark_can_not_say_is_refused() -> None:
         compiled("CREATE TABLE t AS SELECT sum(a) OVER (ORDER BY b GROUPS 1 PRECEDING EXCLUDE TIES) AS a FROM s")
 
 
-def test_a_rule_that_is_gone_leaves_nothing(tmp_path: Path) -> None:
-    """Fails when a run on Spark would go on with a file whose source was removed, or the files are not named alike."""
-    stale = tmp_path / "bank" / "99_gone.sql"
-    stale.parent.mkdir()
-    stale.write_text("SELECT 1;\n")
-    compile_rules(tmp_path)
-    made = {f"{path.parent.name}/{path.stem}" for path in tmp_path.glob("*/*.sql")}
-    assert made == {f"{family}/{file.name}" for family in rules.FAMILIES for file in rules.rule_files(family)}
+def test_an_archive_has_the_rules_of_both_dialects_and_nothing_older(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails when a run goes on with a file whose source was removed, or a wheel runs other rules than a checkout."""
+    with zipfile.ZipFile(tmp_path / "rules.zip", "w") as stale:
+        stale.writestr("spark/bank/99_gone.sql", "SELECT 1;\n")
+    compile_rules(tmp_path / "rules.zip")
+    again = (tmp_path / "rules.zip").read_bytes()
+    compile_rules(tmp_path / "rules.zip")
+    assert (tmp_path / "rules.zip").read_bytes() == again, "a wheel is the same whenever it is built"
+    sources = {family: rules.rule_files(family) for family in rules.FAMILIES}
+    monkeypatch.setattr(rules, "files", lambda _: tmp_path)  # as in a wheel: the archive alone
+    monkeypatch.setattr(rules, "ARCHIVE", "rules.zip")
     for family in rules.FAMILIES:
-        for file in rules.rule_files(family):
-            texts = rules.split_statements((tmp_path / family / f"{file.name}.sql").read_text("utf-8"))
-            assert len(texts) == len(file.statements)
+        assert rules.rule_files(family) == sources[family]
+        of_spark = rules.rule_files(family, compiled=True)
+        assert [(one.name, len(one.statements)) for one in of_spark] == [
+            (one.name, len(one.statements)) for one in sources[family]
+        ]
 
 
 def test_rules_that_were_not_compiled_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fails when a run on Spark from a bare copy of the package runs no rules at all and finds no breaks."""
-    monkeypatch.setattr(rules, "COMPILED", "generated/none")
+    monkeypatch.setattr(rules, "ARCHIVE", "generated/none.zip")
     with pytest.raises(MisconfiguredError, match="compile_rules"):
         rules.rule_files("bank", compiled=True)

@@ -1,7 +1,7 @@
 """The one source of the matching rules: SQL files in DuckDB's dialect, from which those of Spark are compiled.
 
-The repository does not have the compiled files. The wheel has them, and ``tools/compile_rules.py`` makes them in a
-checkout.
+The repository does not have the compiled files. ``tools/compile_rules.py`` writes them, and what they are made from,
+into one archive: the wheel has that alone, a fifth of the size, and a checkout needs it for Spark only.
 
 A family is a folder; its files run in the order of their names, each statement in the order of the file. A statement
 is ``CREATE TABLE name AS SELECT ...`` or ``CREATE VIEW name AS SELECT ...`` and ends with ``;`` at the end of a line
@@ -35,15 +35,21 @@ QUALIFY, no order without a tie-break by content, no function beyond those the c
 
 from __future__ import annotations
 
+import io
+import zipfile
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from payonce.domain.errors import MisconfiguredError
 
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
 FAMILIES: Final = ("by_hand", "transactions", "bank")  # what is settled by hand is left out of what follows
 SOURCE_DIALECT: Final = "duckdb"
-COMPILED: Final = "generated/spark"  # the folder of the compiled rules, beside this file
+COMPILED_DIALECT: Final = "spark"
+ARCHIVE: Final = "generated/rules.zip"  # beside this file: a folder for each dialect, in it one for each family
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +65,21 @@ def rule_files(family: str, *, compiled: bool = False) -> tuple[RuleFile, ...]:
 
     Raises ``MisconfiguredError`` where the package was copied from a checkout without compiling them.
     """
-    folder = files(__name__).joinpath(COMPILED if compiled else "", family)
-    if not folder.is_dir():
-        raise MisconfiguredError(
-            f"The rules are missing in {folder}. The wheel has them; in a checkout, run python tools/compile_rules.py."
-        )
+    folder: Traversable = files(__name__).joinpath(family)
+    if compiled or not folder.is_dir():
+        folder = _archived(COMPILED_DIALECT if compiled else SOURCE_DIALECT, family)
     found = sorted((entry.name, entry.read_text("utf-8")) for entry in folder.iterdir() if entry.name.endswith(".sql"))
     return tuple(RuleFile(name.removesuffix(".sql"), split_statements(text)) for name, text in found)
+
+
+def _archived(dialect: str, family: str) -> Traversable:
+    archive = files(__name__).joinpath(ARCHIVE)
+    if not archive.is_file():
+        raise MisconfiguredError(
+            f"The rules are missing: there is no {archive}. The wheel has it; in a checkout, run python "
+            "tools/compile_rules.py."
+        )
+    return zipfile.Path(zipfile.ZipFile(io.BytesIO(archive.read_bytes())), f"{dialect}/{family}/")
 
 
 def split_statements(text: str) -> tuple[str, ...]:
