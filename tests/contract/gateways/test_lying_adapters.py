@@ -366,7 +366,7 @@ LIES = {
     "a debit that is paid at once": Lie("debit.fails", "Succeeded", WaitingIsPaid),
     "refunds that are not read": Lie("read_charge.paid", "refunded_minor=0", ForgetsRefunds),
     "refunds under other ids": Lie("read_charge.refunds", "re_op_", NamesRefundsAnew),
-    "a return that is not seen": Lie("read_charge.refund_returned", "came_back=False", SeesNoReturn),
+    "a return that is not seen": Lie("read_charge.refund_returned", "300, False)", SeesNoReturn),
     "a payment that is sent twice": Lie("payment.executed", "have 2 executions", SendsTwice),
     "a decline that is a doubt": Lie("payment.declined", "Unknown", ADeclineIsADoubt),
     "a capture that is overtaken unseen": Lie("overtaken.capture", "Declined", NobodyElseChangesACharge),
