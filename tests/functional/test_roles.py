@@ -58,6 +58,10 @@ ON_GATEWAYS = {SECRET: ONLY_LIVE_GATEWAYS, TOLD: ONLY_ADYEN, ACCOUNTS: ONLY_OWN_
 AS_A_PARAMETER = "The tests give the proxy's configuration as text; wiring/proxy_function.py reads the parameter."
 GIVEN_BACK = Grant("dynamodb:DeleteItem", "IdempotencyTable")
 LOCAL_CLOUD = "AWS asks for SendMessage for a batch, too; the local cloud for the name of the call."
+WHAT_IS_BOOKED = {
+    Grant("dynamodb:Query", table): "The gateway refuses, and its charge names refunds: payments/booked_refunds.py."
+    for table in ("PaymentsTable", "OutboxTable")
+}
 NOT_ASKED_FOR = {
     "create_payment": {
         **ON_GATEWAYS,
@@ -68,9 +72,9 @@ NOT_ASKED_FOR = {
         Grant("dynamodb:GetItem", "OutboxTable"): "The same.",
     },
     "confirm_payment": ON_GATEWAYS,
-    "capture_payment": ON_GATEWAYS,
-    "cancel_payment": ON_GATEWAYS,
-    "refund_payment": ON_GATEWAYS,
+    "capture_payment": {**ON_GATEWAYS, **WHAT_IS_BOOKED},
+    "cancel_payment": {**ON_GATEWAYS, **WHAT_IS_BOOKED},
+    "refund_payment": {**ON_GATEWAYS, **WHAT_IS_BOOKED},
     "create_setup": {
         **ON_GATEWAYS,
         Grant("dynamodb:GetItem", "RoutingTable", ("CONTROL",)): "Routing is off here; see test_routing.py.",
@@ -90,6 +94,7 @@ NOT_ASKED_FOR = {
     "recover_payments": {Grant("sqs:SendMessageBatch", "RecoveryQueue"): LOCAL_CLOUD},
     "ask_gateways": {
         **ON_GATEWAYS,
+        **WHAT_IS_BOOKED,
         PARAMETER: AS_A_PARAMETER,
         Grant("dynamodb:PutItem", "IdempotencyTable"): "A doubt about what a gateway holds makes a settlement's claim.",
         Grant("dynamodb:UpdateItem", "PaymentsTable"): "A payment in doubt of which somebody has asked for a refund.",
