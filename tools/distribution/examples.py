@@ -48,7 +48,11 @@ class Example:
     @property
     def imports(self) -> str:
         """Statements that load what the example does, without what it does: of a command its module."""
-        written = _IMPORT.findall(self.text) if self.language == "python" else ["import payonce.cli.main"]
+        written = (
+            _IMPORT.findall(self.text)
+            if self.language == "python"
+            else ["import payonce.cli.main, payonce.cli.reconcile"]
+        )
         return "\n".join([*written, _AT_THE_CALL.get(self.extra, "")])
 
 
