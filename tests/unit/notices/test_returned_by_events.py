@@ -90,16 +90,7 @@ def test_events_duplicated_reordered_and_a_day_late_book_each_return_once(
             shop.change(step, min(amount_minor, most), S.UNDER_REVIEW, which)
         stage.balances()
     shop.gateway.behind = False
-    events = shop.posted * 2
-    order.shuffle(events)  # type: ignore[attr-defined]
-    for event_id in events:
-        stage.post(f"{shop.payment_id}-1", event_id=event_id)
-    stage.apply()
-    stage.world.clock.ms += HOUR_MS
-    stage.world.recover()
-    last = stage.post(f"{shop.payment_id}-1", event_id="evt_last")
-    stage.apply_all(stage.world.clock.ms + 8 * HOUR_MS)
-    assert stage.state(last) is NoticeState.APPLIED
+    shop.bring_in_all(order)
     gateway, payment = shop.gateway, stage.payment(shop.payment_id)
     standing = [one for one in gateway.succeeded(OperationKind.REFUND) if not gateway._is_back(one)]
     assert payment.refunded_minor == sum(one.instruction.money.amount_minor for one in standing)

@@ -61,6 +61,19 @@ class Shop:
             gateway.disputes = tuple(after if one is each else one for one in gateway.disputes)
         self.posted.append(f"evt_{len(self.posted)}")
 
+    def bring_in_all(self, order: object) -> None:
+        """Post every event twice more, in any order, and one event after recovery. All of it has to be brought in."""
+        stage, events = self.stage, self.posted * 2
+        order.shuffle(events)  # type: ignore[attr-defined]
+        for event_id in events:
+            stage.post(f"{self.payment_id}-1", event_id=event_id)
+        stage.apply()
+        stage.world.clock.ms += HOUR_MS
+        stage.world.recover()
+        last = stage.post(f"{self.payment_id}-1", event_id="evt_last")
+        stage.apply_all(stage.world.clock.ms + 8 * HOUR_MS)
+        assert stage.state(last) is NoticeState.APPLIED
+
 
 moves = st.tuples(
     st.sampled_from(["refund", "doubt", "dashboard", "reverse", "dispute", "decide", "deliver", "late"]),
@@ -89,16 +102,7 @@ def test_events_duplicated_reordered_and_a_day_late_book_each_change_once(
         elif step not in ("deliver", "late") and (most := shop.left()) > 0:
             shop.change(step, min(amount_minor, most), status, which)
         stage.balances()
-    events = shop.posted * 2
-    order.shuffle(events)  # type: ignore[attr-defined]
-    for event_id in events:
-        stage.post(f"{shop.payment_id}-1", event_id=event_id)
-    stage.apply()
-    stage.world.clock.ms += HOUR_MS
-    stage.world.recover()
-    last = stage.post(f"{shop.payment_id}-1", event_id="evt_last")
-    stage.apply_all(stage.world.clock.ms + 8 * HOUR_MS)
-    assert stage.state(last) is NoticeState.APPLIED
+    shop.bring_in_all(order)
     gateway, payment = shop.gateway, stage.payment(shop.payment_id)
     lost = sum(each.withdrawn_minor for each in gateway.disputes if each.status is S.LOST)
     held = sum(each.withdrawn_minor for each in gateway.disputes if each.status is not S.LOST)

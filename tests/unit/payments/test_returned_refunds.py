@@ -48,6 +48,13 @@ REFUND, CAPTURE = OperationKind.REFUND, OperationKind.CAPTURE
 FULL = ["payment.captured", "refund.succeeded"]
 
 
+def left_in_doubt(world: World, payment_id: str, amount_minor: int, key: str = "lost") -> None:
+    """Ask for a refund that the gateway makes, and of which nobody learns what became of it."""
+    world.gateway.script, world.gateway.lookup_fails = ["booked_lost"], True
+    assert world.follow_up(REFUND, payment_id, key, amount_minor).response.status == 202
+    world.gateway.script, world.gateway.lookup_fails = [], False
+
+
 def refunded(world: World, payment_id: str, amount_minor: int = 1000, key: str = "refund-1") -> Booking:
     """Refund through the API, and return what the gateway has executed."""
     assert world.follow_up(REFUND, payment_id, key, amount_minor).response.status == 201
@@ -164,9 +171,7 @@ def test_a_lookup_that_is_behind_books_nothing_before_and_after_a_return() -> No
 def test_a_refund_that_failed_before_it_had_succeeded_takes_nothing_from_another_one() -> None:
     """Fails when the gateway's sum of what came back is booked: this one was never part of ours."""
     world, payment_id = captured()
-    world.gateway.script, world.gateway.lookup_fails = ["booked_lost"], True
-    assert world.follow_up(REFUND, payment_id, "lost", 400).response.status == 202
-    world.gateway.script, world.gateway.lookup_fails = [], False
+    left_in_doubt(world, payment_id, 400)
     world.gateway.give_back(world.gateway.succeeded(REFUND)[0])
     world.clock.ms += 3_600_000
     world.recover()
@@ -180,9 +185,7 @@ def test_a_refund_that_failed_before_it_had_succeeded_takes_nothing_from_another
 def test_a_return_before_our_own_refund_is_stored_waits_for_it() -> None:
     """Fails when it counts as a refund that was never booked: the event would be done with, and the return lost."""
     world, payment_id = captured()
-    world.gateway.script, world.gateway.lookup_fails = ["booked_lost"], True
-    world.follow_up(REFUND, payment_id, "lost", 400)
-    world.gateway.script, world.gateway.lookup_fails = [], False
+    left_in_doubt(world, payment_id, 400)
     refund = world.gateway.succeeded(REFUND)[0]
     world.gateway.give_back(refund)
     early = look(world, payment_id)
@@ -247,9 +250,7 @@ def test_a_refund_that_the_gateway_has_executed_twice_comes_back_once(newest_fir
 def test_a_lookup_that_is_behind_may_book_a_refund_of_ours_that_was_never_booked_and_a_later_one_reverses_it() -> None:
     """It shows the refund as one that stands, and ours has ended without it. Fails when the entry stays for ever."""
     world, payment_id = captured()
-    world.gateway.script, world.gateway.lookup_fails = ["booked_lost"], True
-    assert world.follow_up(REFUND, payment_id, "lost", 360).response.status == 202
-    world.gateway.script, world.gateway.lookup_fails = [], False
+    left_in_doubt(world, payment_id, 360)
     world.gateway.give_back(world.gateway.succeeded(REFUND)[0])
     world.clock.ms += 3_600_000
     world.recover()
@@ -289,9 +290,7 @@ def test_a_refund_that_does_not_fit_into_a_lookup_that_is_behind_is_booked_whole
 def test_a_return_while_another_refund_is_in_flight_leaves_its_reservation() -> None:
     world, payment_id = captured()
     first = refunded(world, payment_id, 300, "r-1")
-    world.gateway.script, world.gateway.lookup_fails = ["booked_lost"], True
-    world.follow_up(REFUND, payment_id, "r-2", 500)
-    world.gateway.script, world.gateway.lookup_fails = [], False
+    left_in_doubt(world, payment_id, 500, "r-2")
     world.gateway.give_back(first)
     assert look(world, payment_id).changes == [Change.RETURNED]
     assert amounts(stored(world, payment_id)) == ("captured", 0, 500)
@@ -464,9 +463,7 @@ def test_what_came_back_before_it_was_seen_is_not_booked_where_others_took_its_a
 def test_a_refund_under_no_mark_of_its_own_waits_while_it_may_be_ours(marks: str | None) -> None:
     """Fails when it is booked while one of ours is in flight: the same refund would be booked twice."""
     world, payment_id = captured()
-    world.gateway.script, world.gateway.lookup_fails = ["booked_lost"], True
-    world.follow_up(REFUND, payment_id, "lost", 400)
-    world.gateway.script, world.gateway.lookup_fails = [], False
+    left_in_doubt(world, payment_id, 400)
     [ours] = world.gateway.succeeded(REFUND)
     assert isinstance(ours.outcome, Succeeded)
     shown = ChargeState(

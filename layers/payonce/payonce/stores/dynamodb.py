@@ -88,8 +88,7 @@ class DynamoDatabase:
         if len(requests) == 1:
             self._write_one(*requests[0])
         else:
-            could_spread = {place for place, write in enumerate(writes) if _spread(write) is not write}
-            self._write_all([{action: request} for action, request in requests], could_spread)
+            self._write_all(writes, [{action: request} for action, request in requests])
 
     def query(
         self,
@@ -144,7 +143,7 @@ class DynamoDatabase:
                     raise write_error(error) from error
             self._pause(attempt)
 
-    def _write_all(self, requests: list[dict[str, Any]], could_spread: set[int]) -> None:
+    def _write_all(self, writes: Sequence[Write], requests: list[dict[str, Any]]) -> None:
         token = str(uuid.uuid4())
         doubts = 0
         for attempt in range(MAX_CONFLICT_RETRIES + 1):
@@ -153,7 +152,7 @@ class DynamoDatabase:
                 return
             except (ClientError, BotoCoreError) as error:
                 # For good, which is as long as a function's environment: what is busy now will be busy again.
-                self._spreads |= bool(could_spread & met_at(error))
+                self._spreads |= any(_spread(writes[place]) is not writes[place] for place in met_at(error))
                 outcome = write_error(error)
                 unknown = isinstance(outcome, OutcomeUnknown)
                 doubts += unknown
