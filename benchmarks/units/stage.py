@@ -65,6 +65,7 @@ class Stage:
     receiver: Receiver
     endpoint_url: str
     dynamodb_url: str
+    memory: MeteredMemory | None = None  # the database of a stage that is in memory
     offset_ms: int = 0
     stands_at_ms: int | None = None
     invocations: Counter[str] = field(default_factory=Counter)
@@ -224,7 +225,8 @@ def running_stage(waits: Waits | None = None, *, in_memory: bool = False) -> Ite
         meter.schemas, meter.now_ms = stage.template.schemas(), stage.now_ms
         if in_memory:
             names = load_settings(stage.functions[0].variables).table_names
-            stack.enter_context(patch.object(Adapters, "database", MeteredMemory(meter, names)))
+            stage.memory = MeteredMemory(meter, names)
+            stack.enter_context(patch.object(Adapters, "database", stage.memory))
         else:
             client = boto3.client("dynamodb", endpoint_url=dynamodb_url, region_name=REGION)
             for request in stage.template.tables().values():

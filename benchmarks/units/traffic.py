@@ -13,6 +13,9 @@ from benchmarks.units.dollars import POLLS_PER_SECOND, batch_at, streamed_units
 from benchmarks.units.shop import Shop
 from benchmarks.units.stage import running_stage
 from benchmarks.units.tally import tally
+from payonce.domain.webhooks import MOST_LANES
+from payonce.webhooks.endpoints import load_endpoints_and_gates
+from payonce.webhooks.gate import Gates
 
 if TYPE_CHECKING:
     from benchmarks.units.meter import Metered
@@ -42,6 +45,7 @@ class Traffic:
     webhooks: bool
     sent: tuple[Timed, ...]
     names: tuple[str, ...] = ()  # the merchants' ids
+    all_lanes: bool = False
 
     @property
     def duration_ms(self) -> float:
@@ -49,14 +53,19 @@ class Traffic:
         return self.payments / self.rate * 1000
 
 
-def capture(rate: int, merchants: int, seconds: float, *, webhooks: bool = False) -> Traffic:
-    """Return the traffic of ``seconds`` at ``rate`` payments a second, by ``merchants`` in turn."""
+def capture(rate: int, merchants: int, seconds: float, *, webhooks: bool = False, all_lanes: bool = False) -> Traffic:
+    """Return the traffic of ``seconds`` at ``rate`` payments a second, by ``merchants`` in turn.
+
+    ``all_lanes``: their endpoints have as many lanes as the relay gives them when one is full.
+    """
     with running_stage(in_memory=True) as stage:
         shop = Shop(stage)
         names = [shop.ids.new("mer") for _ in range(merchants)]
         if webhooks:
             for name in names:
                 shop.subscribe(name)
+                if all_lanes:
+                    _give_all_lanes(stage, name)
         for name in names:
             shop.pay(name)  # what is written once for a merchant, or read once
         stage.drain()
@@ -80,7 +89,17 @@ def capture(rate: int, merchants: int, seconds: float, *, webhooks: bool = False
         # Who waits for more records is asked once, which is more often than in ten seconds.
         stage.close_windows()
         sent += [Timed(seconds * 1000 + AUTHORIZATION_MS, one) for one in _made(stage)]
-    return Traffic(rate, merchants, payments, webhooks, tuple(sorted(sent, key=lambda one: one.at_ms)), tuple(names))
+    return Traffic(
+        rate, merchants, payments, webhooks, tuple(sorted(sent, key=lambda one: one.at_ms)), tuple(names), all_lanes
+    )
+
+
+def _give_all_lanes(stage: Stage, merchant: str) -> None:
+    assert stage.memory is not None
+    gates = Gates(stage.memory)
+    for _ in range(MOST_LANES):
+        for _, gate in load_endpoints_and_gates(stage.memory, merchant):
+            gates.add_lanes(gate)
 
 
 def _following(stage: Stage, batch: int, from_ms: float) -> list[Timed]:

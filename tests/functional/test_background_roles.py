@@ -17,12 +17,14 @@ import pytest
 from payonce.aws.s3_files import S3Files
 from payonce.corrections.policy import POLICY_FILE
 from payonce.domain.delivery import Answer, NoAnswer, NoAnswerReason
+from payonce.domain.errors import StoreThrottled
 from payonce.domain.ids import UlidSource
 from payonce.domain.webhooks import DeliveryStatus
 from payonce.ports import Insert, Table
 from payonce.reconciliation.runs.kept_rows import ROWS
 from payonce.stores.dynamodb_requests import from_stream_image
 from payonce.webhooks.endpoints import load_endpoint
+from payonce.webhooks.relay import Relay
 from payonce.webhooks.replay_items import ReplayOnly, held_replay, insert_replay_write, new_replay
 from tests.functional import test_correct_break, test_predict_routes, test_reconcile
 from tests.functional.conftest import load_handler
@@ -49,6 +51,7 @@ HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 AWAY = NoAnswer(reason=NoAnswerReason.CONNECTION_FAILED, latency_ms=1, detail="The receiver took no connection.")
 MAY_BE_MISSING = Grant("s3:ListBucket", "ReconciliationBucket")
 ONLY_TO_BE_TOLD = "Without it S3 answers 403 for an object that is not there: no call of its own."
+MORE_LANES = ("pk", "sk", "lanes")
 LAMBDAS_OWN = "Lambda sends there what it gives up."
 
 
@@ -87,12 +90,18 @@ def background(application: DeliveryApplication, monkeypatch: pytest.MonkeyPatch
     return Background(application, monkeypatch)
 
 
-def test_webhooks_functions_ask_for_what_their_roles_allow(background: Background) -> None:
-    """A receiver is away, then gone for good; a stream's event was lost; a replay is under way."""
+def test_webhooks_functions_ask_for_what_their_roles_allow(
+    background: Background, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list takes no more at first; a receiver is away, then gone for good."""
     application = background.application
     new_endpoint(application, merchant_id=MERCHANT)
     images = [record["dynamodb"]["NewImage"] for record in event("relay_events", "two_events")["Records"]]
     application.database.write([Insert(Table.OUTBOX, from_stream_image(image)) for image in images])
+    with monkeypatch.context() as full:
+        full.setattr(Relay, "_insert", lambda _relay, _plan: (StoreThrottled("full"), False))
+        refused = background.run("relay_events", event("relay_events", "two_events"))["batchItemFailures"]
+    assert refused
     assert background.run("relay_events", event("relay_events", "two_events"))["batchItemFailures"] == []
     del application.__dict__["cipher"]  # another process opens the secret
     for message in queued(application):
@@ -130,7 +139,15 @@ def test_the_scheduler_asks_for_what_its_role_allows(background: Background) -> 
     for _ in range(2):
         background.run("schedule_deliveries", event("schedule_deliveries", "scheduled"))
         clock.offset_ms += 2 * HOUR_MS  # type: ignore[attr-defined]
-    background.check("schedule_deliveries", {Grant("sqs:SendMessageBatch", "DeliveryQueue"): LOCAL_CLOUD})
+    background.check(
+        "schedule_deliveries",
+        {
+            Grant("sqs:SendMessageBatch", "DeliveryQueue"): LOCAL_CLOUD,
+            Grant(
+                "dynamodb:UpdateItem", "EndpointsTable", attributes=MORE_LANES
+            ): "Its relay asks for it as the other.",
+        },
+    )
 
 
 def test_the_inbox_asks_for_what_its_role_allows(background: Background) -> None:

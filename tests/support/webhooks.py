@@ -15,11 +15,11 @@ from payonce.domain.events import build_event
 from payonce.domain.payment import Change
 from payonce.each import in_turn
 from payonce.outbox import event_item, event_write, opened
-from payonce.ports import Deadline, QueueMessage, Table
+from payonce.ports import Deadline, QueueMessage
 from payonce.stores.memory import MemoryDatabase
 from payonce.stores.memory_cipher import MemoryCipher
 from payonce.webhooks.attempts import Attempts, Dispatched
-from payonce.webhooks.deliveries import Delivery, delivery_from
+from payonce.webhooks.deliveries import Delivery, deliveries_of_endpoint, delivery_from
 from payonce.webhooks.dispatch import Dispatcher
 from payonce.webhooks.endpoints import change_writes, create_writes, load_endpoint
 from payonce.webhooks.gate import Gates
@@ -228,9 +228,7 @@ class WebhookWorld:
 
     def deliveries(self, endpoint: Endpoint) -> list[Delivery]:
         """Return the endpoint's deliveries in order of time."""
-        page = self.database.query(
-            Table.DELIVERIES, partition=("pk", f"{endpoint.merchant_id}#{endpoint.endpoint_id}"), limit=1000
-        )
+        page = deliveries_of_endpoint(self.database, endpoint.merchant_id, endpoint.endpoint_id, limit=10_000)
         return [delivery_from(item) for item in page.items]
 
     def statuses(self, endpoint: Endpoint) -> list[DeliveryStatus]:

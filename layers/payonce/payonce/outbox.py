@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.domain.durations import DAY_MS
 from payonce.domain.ids import event_id, event_place
+from payonce.merged_lists import merged_page
 from payonce.packing import pack, unpack
 from payonce.ports import Insert, Page, Table
 
@@ -234,25 +235,17 @@ def _merged(
     limit: int,
     descending: bool,
 ) -> Page:
-    if after + " " > until:
-        return Page([], None)
-    pages = [
-        database.query(
-            Table.OUTBOX,
-            index=index[0],
-            partition=(index[1], partition),
-            # No created_key lies between ``after`` and ``after`` plus a space: ids contain no character that small.
-            sort_at_least=("created_key", after + " "),
-            sort_at_most=("created_key", until),
-            descending=descending,
-            limit=limit,
-        )
-        for partition in partitions
-    ]
-    merged = sorted((item for page in pages for item in page.items), key=_created_key, reverse=descending)
-    items = merged[:limit]
-    more = len(merged) > limit or any(page.next_key is not None for page in pages)
-    return Page(items, {"created_key": items[-1]["created_key"]} if more else None)
+    return merged_page(
+        database,
+        Table.OUTBOX,
+        [(index[1], partition) for partition in partitions],
+        "created_key",
+        index=index[0],
+        after=after,
+        until=until,
+        limit=limit,
+        descending=descending,
+    )
 
 
 def find_event(database: Database, merchant_id: str, identity: str) -> Item | None:
@@ -274,10 +267,6 @@ def find_events(database: Database, event_ids: Sequence[str]) -> dict[tuple[str,
 def _items_of(database: Database, keys: Sequence[Item]) -> Iterator[Item]:
     for some in batched(keys, KEYS_AT_ONCE):
         yield from database.get_many(Table.OUTBOX, [{"pk": key["pk"], "sk": key["sk"]} for key in some])
-
-
-def _created_key(item: Item) -> str:
-    return str(item["created_key"])
 
 
 def _shard(identity: str, shards: int) -> int:

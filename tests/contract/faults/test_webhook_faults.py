@@ -19,6 +19,7 @@ from payonce.domain.delivery import Answer
 from payonce.domain.errors import PayonceError
 from payonce.domain.webhooks import DeliveryStatus
 from payonce.ports import Table
+from payonce.webhooks.deliveries import deliveries_of_endpoint
 from tests.contract.faults.catalogue import FAULTS
 from tests.contract.faults.conftest import CELLS
 from tests.contract.faults.servers import wipe
@@ -179,7 +180,7 @@ def check(hooks: Hooks) -> None:
     assert {one.url for one in received} == {"https://one.example/", "https://two.example/"}
     database = hooks.servers.direct
     for name in ("one", "two"):
-        items = database.query(Table.DELIVERIES, partition=("pk", f"mer_1#{name}"), limit=100).items
+        items = deliveries_of_endpoint(database, "mer_1", name, limit=100).items
         assert [item["status"] for item in items] == [DeliveryStatus.DELIVERED.value]
         assert "due_list" not in items[0]
     assert hooks.world.queue.take() == []

@@ -110,5 +110,5 @@ def test_lock_nodes_put_redlock_around_the_store(server: RedisServer) -> None:
         store.claim(replace(new_record(now_ms), lease_expires_at_ms=now_ms + 30_000))
         from payonce.stores.redlock import lock_node
 
-        # pottery returns as soon as most of the nodes hold the lock; the last may hold it a moment later, or not at all.
+        # pottery returns once most of the nodes hold the lock; the last may hold it a moment later, or not at all.
         assert sum(lock_node(url).dbsize() for url in urls) > len(urls) // 2

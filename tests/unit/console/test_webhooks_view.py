@@ -129,5 +129,5 @@ def test_an_endpoint_reads_as_much_with_1_000_deliveries_as_with_200() -> None:
         assert (len(page.deliveries), page.row.backlog, page.row.has_more) == (PAGE_DELIVERIES, MOST_COUNTED, True)
         read.append((database.tally.round_trips, database.tally.units))
     assert read[0] == read[1]
-    assert read[0][0] == 5, read
-    assert read[0][1] <= 15, read
+    assert read[0][0] == 8, read  # four of them are the partitions of the endpoint's deliveries
+    assert read[0][1] <= 25, read

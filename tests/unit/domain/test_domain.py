@@ -169,6 +169,7 @@ def test_only_what_a_retry_can_change_is_retryable() -> None:
         errors.GatewayRefused,
         errors.CredentialsUnavailable,
         errors.StoreUnavailable,
+        errors.StoreThrottled,
         errors.UpstreamUnavailable,
         errors.UpstreamRefused,
         errors.Overloaded,

@@ -12,7 +12,14 @@ import boto3
 import pytest
 from botocore.stub import ANY, Stubber
 
-from payonce.domain.errors import OutcomeUnknown, PayonceError, StoreRequestInvalid, StoreUnavailable, WriteConflict
+from payonce.domain.errors import (
+    OutcomeUnknown,
+    PayonceError,
+    StoreRequestInvalid,
+    StoreThrottled,
+    StoreUnavailable,
+    WriteConflict,
+)
 from payonce.ports import Adjust, Delete, Insert, Table
 from payonce.stores.dynamodb import DynamoDatabase
 from tests.support.aws import REGION
@@ -115,7 +122,7 @@ def test_every_write_is_conditional_and_shows_what_refused_it(
     database.write([PUT, UPDATE, DELETE])
 
 
-MAYBE, NOTHING, DEFECT = OutcomeUnknown, StoreUnavailable, StoreRequestInvalid
+MAYBE, NOTHING, BUSY, DEFECT = OutcomeUnknown, StoreUnavailable, StoreThrottled, StoreRequestInvalid
 CODES: dict[str, type[PayonceError]] = {
     "InternalServerError": MAYBE,
     "InternalFailure": MAYBE,
@@ -132,12 +139,12 @@ CODES: dict[str, type[PayonceError]] = {
     "IncompleteSignatureException": NOTHING,
     "InvalidSignatureException": NOTHING,
     "MissingAuthenticationTokenException": NOTHING,
-    "ProvisionedThroughputExceededException": NOTHING,
+    "ProvisionedThroughputExceededException": BUSY,
     "ReplicatedWriteConflictException": NOTHING,
-    "RequestLimitExceeded": NOTHING,
+    "RequestLimitExceeded": BUSY,
     "ResourceNotFoundException": NOTHING,
-    "Throttling": NOTHING,
-    "ThrottlingException": NOTHING,
+    "Throttling": BUSY,
+    "ThrottlingException": BUSY,
     "UnrecognizedClientException": NOTHING,
     "IdempotentParameterMismatchException": DEFECT,
     "ItemCollectionSizeLimitExceededException": DEFECT,
@@ -155,8 +162,9 @@ def test_every_code_means_one_thing(
     database, stubber, _ = stubbed
     for method, write in SINGLE.items():
         stubber.add_client_error(method, service_error_code=code)
-        with pytest.raises(meaning):
+        with pytest.raises(meaning) as refused:
             database.write([write])
+        assert type(refused.value) is meaning
     # A transaction is sent again after a doubt, under the same token: three times in all.
     for _ in range(3 if meaning is MAYBE else 1):
         stubber.add_client_error("transact_write_items", service_error_code=code)

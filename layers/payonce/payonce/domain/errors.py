@@ -41,6 +41,7 @@
     │   │   └── UpstreamRefused         the upstream answered that it did nothing; its answer is passed on
     │   ├── Overloaded                  the sidecar is at its limit of requests
     │   ├── StoreUnavailable
+    │   │   └── StoreThrottled          more was asked of the database in this moment than it takes
     │   └── ResponseNotStorable         found before the effect, so that completion can't fail after it
     ├── OutcomeUnknown                  an effect may have happened; the claim stays for recovery
     ├── ResultNotStored                 the operation was executed in process, but its result can't be replayed
@@ -258,6 +259,10 @@ class Overloaded(NotStarted):
 
 class StoreUnavailable(NotStarted):
     """The database refused, or could not be reached, before this request did anything."""
+
+
+class StoreThrottled(StoreUnavailable):
+    """The database refused a request because it was sent too many in this moment."""
 
 
 class ResponseNotStorable(NotStarted):

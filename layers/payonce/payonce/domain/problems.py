@@ -97,6 +97,7 @@ PROBLEMS: Mapping[type[errors.PayonceError], ProblemType] = MappingProxyType(
         errors.UpstreamRefused: ProblemType("upstream-unavailable", 503, "The upstream is not available", True),
         errors.Overloaded: ProblemType("overloaded", 503, "There is too much to do", retryable=True),
         errors.StoreUnavailable: ProblemType("store-unavailable", 503, "Storage is not available", retryable=True),
+        errors.StoreThrottled: ProblemType("store-unavailable", 503, "Storage is not available", retryable=True),
         errors.ResponseNotStorable: ProblemType("response-not-storable", 400, "The response could not be stored"),
         errors.OutcomeUnknown: OUTCOME_UNKNOWN,
         errors.ResultNotStored: ProblemType("result-not-stored", 500, "The result of the operation was not stored"),

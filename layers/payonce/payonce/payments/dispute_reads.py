@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from payonce.domain.dispute import payment_of
 from payonce.domain.errors import NotFound
+from payonce.merged_lists import LAST, just_before
 from payonce.outbox import DISPUTES, keys_by_reference, opened, partition_of
 from payonce.paging import every_item, make_cursor, read_cursor
 from payonce.payments.dispute_items import DISPUTE_PREFIX, dispute_from, dispute_key
-from payonce.payments.payment_reads import LAST, MAX_PAGES_LOOKED_THROUGH
+from payonce.payments.payment_reads import MAX_PAGES_LOOKED_THROUGH
 from payonce.payments.planning import load_payment
 from payonce.payments.representation import DisputeView, dispute_view
 from payonce.payments.stored_payments import find_payments
@@ -61,7 +62,7 @@ def list_disputes(
     a moment ago may be missing. Raises ``BodyMalformed`` for the cursor of another list.
     """
     listing: Listing = ("disputes", merchant_id, status)
-    until = LAST if cursor is None else _before(read_cursor(cursor, listing))
+    until = LAST if cursor is None else just_before(read_cursor(cursor, listing))
     data: list[DisputeView] = []
     for _ in range(1 if status is None else MAX_PAGES_LOOKED_THROUGH):
         page = keys_by_reference(
@@ -74,7 +75,7 @@ def list_disputes(
         data += [dispute_view(dispute, payments[dispute.payment_id]) for dispute in disputes]
         if page.next_key is None or len(data) == limit:
             break
-        until = _before(page.next_key["created_key"])
+        until = just_before(page.next_key["created_key"])
     more = None if page.next_key is None else make_cursor(page.next_key["created_key"], listing)
     return {"object": "list", "data": [*data], "next_cursor": more}
 
@@ -89,8 +90,3 @@ def _disputes_at(services: Services, merchant_id: str, keys: list[Item]) -> list
     items = services.database.get_many(Table.PAYMENTS, [dispute_key(merchant_id, *each) for each in named])
     found = {dispute.dispute_id: dispute for dispute in map(dispute_from, items)}
     return [found[dispute_id] for _, dispute_id in named]
-
-
-def _before(position: str) -> str:
-    """Return the greatest text before ``position``. Several disputes may be opened by one commit, so by one payment."""
-    return position[:-1] + chr(ord(position[-1]) - 1) + LAST

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, TypedDict
 
 from payonce.domain.errors import NotFound
+from payonce.merged_lists import LAST, just_before
 from payonce.outbox import FIRSTS, is_event, keys_by_customer, keys_by_reference, listed_keys, opened
 from payonce.paging import ListView, every_item, make_cursor, read_cursor
 from payonce.payments.journal import ACCOUNT_PREFIX, BALANCE_PARTITIONS, SPREAD_COUNTERS, balance_partition, entry_of
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 DEFAULT_PAGE_SIZE = 20
 MAX_PAGE_SIZE = 100  # about 100 KB, far below the limits of a query and of API Gateway
-LAST = "~"  # sorts after every time
 MAX_PAGES_LOOKED_THROUGH = 5  # for a status: up to 500 payments, some 60 ms and 250 read units
 HISTORY_PAGE_SIZE = 1000  # only a bound: a payment has a handful of changes
 
@@ -112,8 +112,7 @@ def list_payments(
     """
     listing = wanted.listing(merchant_id)
     last = LAST if wanted.created_until_ms is None else f"{wanted.created_until_ms:013d}{LAST}"
-    # No key lies between the last one of the page before and that without its last character.
-    until = last if cursor is None else read_cursor(cursor, listing)[:-1]
+    until = last if cursor is None else just_before(read_cursor(cursor, listing))
     after = "" if wanted.created_from_ms is None else f"{wanted.created_from_ms:013d}"
     data: list[PaymentView] = []
     for _ in range(MAX_PAGES_LOOKED_THROUGH if wanted.is_looked_for else 1):
@@ -123,7 +122,7 @@ def list_payments(
         data += [payment_view(payment) for payment in payments if wanted.takes(payment)]
         if page.next_key is None or len(data) == limit:
             break
-        until = page.next_key["created_key"][:-1]
+        until = just_before(page.next_key["created_key"])
     more = None if page.next_key is None else make_cursor(page.next_key["created_key"], listing)
     return {"object": "list", "data": [*data], "next_cursor": more}
 

@@ -17,7 +17,7 @@ import json
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from payonce.domain.errors import OutcomeUnknown, StoreRequestInvalid, StoreUnavailable, WriteConflict
+from payonce.domain.errors import OutcomeUnknown, StoreRequestInvalid, StoreThrottled, StoreUnavailable, WriteConflict
 from payonce.extras import needs
 from payonce.stores.dynamodb_requests import from_attributes
 
@@ -69,6 +69,10 @@ REFUSED_CODES = frozenset(
         "TransactionConflictException",
         "UnrecognizedClientException",
     }
+)
+# Of those: it was asked for more in this moment than a partition, the table or the account takes.
+THROTTLED_CODES = frozenset(
+    {"ProvisionedThroughputExceededException", "RequestLimitExceeded", "Throttling", "ThrottlingException"}
 )
 # DynamoDB refused the request and always will.
 INVALID_CODES = frozenset(
@@ -159,7 +163,8 @@ def write_error(error: AwsError) -> StoreUnavailable | StoreRequestInvalid | Out
     if _is_invalid(error):
         return _invalid(error)
     if isinstance(error, ClientError):
-        return StoreUnavailable(f"The database refused the request ({code_of(error)}); nothing was written by it.")
+        refused = StoreThrottled if code_of(error) in THROTTLED_CODES else StoreUnavailable
+        return refused(f"The database refused the request ({code_of(error)}); nothing was written by it.")
     return StoreUnavailable("The database could not be reached; nothing was written.")
 
 

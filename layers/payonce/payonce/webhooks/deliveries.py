@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.domain.delivery import Answer, Exchanged
 from payonce.domain.webhooks import DeliveryStatus, delivery_id
+from payonce.merged_lists import LAST, merged_page
 from payonce.outbox import partition_of
+from payonce.ports import Table
 
 if TYPE_CHECKING:
-    from payonce.ports import Item, Key
+    from payonce.ports import Database, Item, Key, Page
 
 DUE_INDEX = "due-deliveries"
 DELIVERY_PREFIX = "DELIVERY#"
@@ -28,6 +30,7 @@ ATTEMPT_PREFIX = "attempt#"
 # unit buys. Of a refusal, which somebody has to understand, all is kept that was read.
 MAX_ACCEPTED_EXCERPT = 250
 MAX_KEPT_ATTEMPTS = 20  # per delivery: more than a whole schedule has; redeliveries drop the oldest
+DELIVERY_SHARDS = 4  # partitions of an endpoint's deliveries: at two writes each, 2,000 deliveries a second
 RETENTION_SECONDS = 90 * 24 * 3600  # deliveries are diagnostic data; the events themselves are kept
 # A new delivery's lease for its message: half of it for the queue, half for the attempt and its record.
 DIRECT_LEASE_MS = 60_000
@@ -67,12 +70,44 @@ class Delivery:
 
 def delivery_key(merchant_id: str, endpoint_id: str, identity: str) -> Key:
     """Return the key of a delivery."""
-    return {"pk": partition_of(merchant_id, endpoint_id), "sk": DELIVERY_PREFIX + identity}
+    shard = zlib.crc32(identity.encode()) % DELIVERY_SHARDS
+    return {"pk": _delivery_partition(merchant_id, endpoint_id, shard), "sk": DELIVERY_PREFIX + identity}
 
 
 def key_of(delivery: Delivery) -> Key:
     """Return the key of this delivery."""
     return delivery_key(delivery.merchant_id, delivery.endpoint_id, delivery.delivery_id)
+
+
+def _delivery_partition(merchant_id: str, endpoint_id: str, shard: int) -> str:
+    return f"{partition_of(merchant_id, endpoint_id)}#{shard}"
+
+
+def deliveries_of_endpoint(
+    database: Database,
+    merchant_id: str,
+    endpoint_id: str,
+    *,
+    after: str = DELIVERY_PREFIX,
+    until: str = DELIVERY_PREFIX + LAST,
+    limit: int,
+    descending: bool = False,
+) -> Page:
+    """Return a page of an endpoint's deliveries by their event's time, from their partitions: see ``merged_page``.
+
+    ``after`` and ``until`` are sort keys, and so is the ``sk`` of the page's ``next_key``. Strongly consistent.
+    """
+    shards = [_delivery_partition(merchant_id, endpoint_id, shard) for shard in range(DELIVERY_SHARDS)]
+    return merged_page(
+        database,
+        Table.DELIVERIES,
+        [("pk", shard) for shard in shards],
+        "sk",
+        after=after,
+        until=until,
+        limit=limit,
+        descending=descending,
+    )
 
 
 def list_of(merchant_id: str, endpoint_id: str, lane: int) -> str:

@@ -126,6 +126,8 @@ class Gates:
     def add_lanes(self, gate: Gate) -> None:
         """Double the number of lanes, up to ``MOST_LANES``. It never falls, so that no lane's list is forgotten."""
         lanes = min(MOST_LANES, 2 * gate.lane_count)
+        if lanes == gate.lane_count:
+            return
         key = gate_key(gate.merchant_id, gate.endpoint_id)
         write = Adjust(table=Table.ENDPOINTS, key=key, require={"lanes": gate.lane_count}, set={"lanes": lanes})
         with suppress(WriteConflict):  # the endpoint was deleted, or another lane's sender was first

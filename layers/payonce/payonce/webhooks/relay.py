@@ -8,15 +8,19 @@
 
 A new delivery is leased to a message of its own while few are pending in its lane: then nothing else has to be written
 until it ends. Beyond that, while the receiver fails, and while somebody works through the lane, it waits in the list.
+
+A lane's list is one partition of an index. When the database refuses a delivery because there are too many in this
+moment, the endpoint gets more lanes, and the event comes again.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from payonce.domain.endpoint import Endpoint, EndpointStatus
-from payonce.domain.errors import PayonceError, WriteConflict
+from payonce.domain.errors import PayonceError, StoreThrottled, WriteConflict
 from payonce.domain.webhooks import MOST_DIRECT, DeliveryStatus
 from payonce.outbox import opened
 from payonce.webhooks.crew import each_in_threads
@@ -27,7 +31,7 @@ from payonce.webhooks.messages import direct, wake
 from payonce.webhooks.waiting_list import count
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from payonce.each import Each
     from payonce.ports import Clock, Database, Item, MessageQueue, QueueMessage
@@ -84,9 +88,12 @@ class Relay:
         planned = self._leased(self._planned(events, report))
         messages: list[QueueMessage] = []
         waiting: dict[LaneName, Gate] = {}
+        crowded: dict[str, Gate] = {}
         for plan, (stored, is_new) in zip(planned, self._each(self._insert, planned), strict=True):
             if isinstance(stored, PayonceError):
                 report.failed[plan.position] = stored
+                if isinstance(stored, StoreThrottled):
+                    crowded[plan.gate.endpoint_id] = plan.gate
             elif stored.status is DeliveryStatus.PENDING and not stored.attempt_count:
                 report.deliveries += 1
                 if not stored.fence:
@@ -96,6 +103,7 @@ class Relay:
                 else:
                     # Its message may be under way, and a copy would be sent too. The lane takes it if it was lost.
                     messages.append(wake(*plan.lane, delay_ms=stored.due_at_ms - self._clock.now_ms()))
+        self._widen(crowded.values())
         try:
             # One call for the whole run, because the queue bills by request, and a request takes ten messages.
             self._queue.send(messages + self._wakes(waiting))
@@ -178,6 +186,12 @@ class Relay:
         except PayonceError as error:
             return error, False
         return plan.delivery, True
+
+    def _widen(self, gates: Iterable[Gate]) -> None:
+        """Give endpoints more lanes. Nothing depends on it: what was refused comes again in any case."""
+        for gate in gates:
+            with suppress(PayonceError):
+                self._gates.add_lanes(gate)
 
     def _wakes(self, waiting: dict[LaneName, Gate]) -> list[QueueMessage]:
         """Return a message for each lane that nobody will look into by himself.

@@ -61,7 +61,7 @@ class Replay:
 
 
 def replay_key(merchant_id: str, endpoint_id: str, replay_id: str) -> Key:
-    """Return the key of a replay, in the partition of its endpoint's deliveries."""
+    """Return the key of a replay, in a partition of its endpoint beside those of its deliveries."""
     return {"pk": partition_of(merchant_id, endpoint_id), "sk": REPLAY_PREFIX + replay_id}
 
 

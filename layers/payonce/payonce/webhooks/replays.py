@@ -20,12 +20,14 @@ from typing import TYPE_CHECKING, Any
 from payonce.domain.endpoint import Endpoint, EndpointStatus
 from payonce.domain.errors import StoreUnavailable, WriteConflict
 from payonce.domain.webhooks import DeliveryStatus, delivery_id
+from payonce.merged_lists import LAST
 from payonce.outbox import created_key, events_of_merchant
 from payonce.ports import Adjust, Table
 from payonce.webhooks.deliveries import (
     DELIVERY_PREFIX,
     RETENTION_SECONDS,
     Delivery,
+    deliveries_of_endpoint,
     delivery_from,
     delivery_key,
     new_delivery,
@@ -42,7 +44,6 @@ if TYPE_CHECKING:
 STEP_ITEMS = 50  # per step, each a read and a write: about a second, and little to repeat when killed
 NEXT_PASS_MS = 5 * 60_000  # longer than any sender or relay runs, and so than any outdated read of an endpoint
 MAX_TRIES = 4  # to open a delivery that a sender is changing concurrently
-LAST = "~"  # sorts after every character of an id
 REOPENED = {
     ReplayOnly.UNDELIVERED: frozenset({DeliveryStatus.FAILED, DeliveryStatus.HELD}),
     ReplayOnly.ALL: frozenset({DeliveryStatus.FAILED, DeliveryStatus.HELD, DeliveryStatus.DELIVERED}),
@@ -133,13 +134,8 @@ def _page(database: Database, replay: Replay) -> Page:
     if replay.only is not ReplayOnly.HELD:
         until = created_key(replay.until_ms, LAST)
         return events_of_merchant(database, replay.merchant_id, after=replay.cursor, until=until, limit=STEP_ITEMS)
-    return database.query(
-        Table.DELIVERIES,
-        partition=("pk", replay_key(replay.merchant_id, replay.endpoint_id, replay.replay_id)["pk"]),
-        # No key lies between the cursor and the cursor plus a space: ids contain no character that small.
-        sort_at_least=("sk", replay.cursor + " "),
-        sort_at_most=("sk", DELIVERY_PREFIX + LAST),
-        limit=STEP_ITEMS,
+    return deliveries_of_endpoint(
+        database, replay.merchant_id, replay.endpoint_id, after=replay.cursor, limit=STEP_ITEMS
     )
 
 

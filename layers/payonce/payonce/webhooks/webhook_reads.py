@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 from payonce.domain.errors import NotFound
 from payonce.domain.events import EventView
 from payonce.domain.webhooks import Health
-from payonce.outbox import SETTLING_MS, created_key, events_of_merchant, find_event, partition_of
+from payonce.merged_lists import LAST, just_before
+from payonce.outbox import SETTLING_MS, created_key, events_of_merchant, find_event
 from payonce.paging import ListView, make_cursor, read_cursor
 from payonce.ports import Table
 from payonce.webhooks.commit_work import Services, require_endpoint
-from payonce.webhooks.deliveries import DELIVERY_PREFIX, delivery_from, delivery_key
+from payonce.webhooks.deliveries import DELIVERY_PREFIX, deliveries_of_endpoint, delivery_from
 from payonce.webhooks.endpoints import WebhookEndpointView, endpoint_view, load_endpoints
 from payonce.webhooks.gate import gate_key, health_of
 from payonce.webhooks.redeliver import require_delivery
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 # The most items that a filter examines per page, matching or not: the answer takes bounded time and has a cursor.
 FILTER_ITEMS = 200
-LAST = "~"  # sorts after every character of an id
 
 
 class WebhookEndpointHealthView(WebhookEndpointView):
@@ -74,13 +74,14 @@ def list_deliveries(
     """
     require_endpoint(services.database, merchant_id, endpoint_id)
     listing = ("deliveries", merchant_id, endpoint_id, status)
-    page = services.database.query(
-        Table.DELIVERIES,
-        partition=("pk", partition_of(merchant_id, endpoint_id)),
-        sort_prefix=("sk", DELIVERY_PREFIX),
-        descending=True,
+    until = LAST if cursor is None else just_before(read_cursor(cursor, listing))
+    page = deliveries_of_endpoint(
+        services.database,
+        merchant_id,
+        endpoint_id,
+        until=DELIVERY_PREFIX + until,
         limit=limit if status is None else FILTER_ITEMS,
-        start=None if cursor is None else dict(delivery_key(merchant_id, endpoint_id, read_cursor(cursor, listing))),
+        descending=True,
     )
     taken, last, more = _take(page.items, "status", status, limit)
     going_on = last is not None and (more or page.next_key is not None)

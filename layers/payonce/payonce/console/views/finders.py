@@ -12,12 +12,12 @@ from payonce.domain.gateway_address import PLATFORM
 from payonce.domain.ids import ID_PATTERN, event_place, operation_of
 from payonce.idempotency.inspect import inspect_keys
 from payonce.idempotency.keys import MAX_KEY_CHARACTERS, MIN_KEY_CHARACTERS
+from payonce.merged_lists import LAST
 from payonce.notices.kept import key_of, notice_of, place_of
 from payonce.notices.told import KeptNoticeBook
 from payonce.outbox import keys_by_customer, keys_by_reference
 from payonce.payments.dispute_items import dispute_key
 from payonce.payments.payment_items import BY_REFERENCE_INDEX
-from payonce.payments.payment_reads import LAST
 from payonce.payments.setup_items import find_method, methods_at_gateway
 from payonce.payments.stored_payments import find_payments
 from payonce.ports import Table

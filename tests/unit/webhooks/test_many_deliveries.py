@@ -1,0 +1,183 @@
+"""An endpoint that gets more deliveries than a partition takes: they are spread, read as one list, and get more lanes.
+
+A partition of a table or an index takes 1,000 write units a second, and a write whose index is full is refused:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html and gsi-throttling.html.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from payonce.domain.errors import StoreThrottled, StoreUnavailable
+from payonce.domain.webhooks import MOST_LANES, DeliveryStatus
+from payonce.merged_lists import just_before
+from payonce.ports import Insert, Table
+from payonce.webhooks.deliveries import DELIVERY_PREFIX, DELIVERY_SHARDS, deliveries_of_endpoint, key_of, new_delivery
+from payonce.webhooks.delivery_writes import insert_write
+from tests.support.webhooks import WebhookWorld
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from payonce.domain.endpoint import Endpoint
+    from payonce.ports import Write
+    from payonce.webhooks.deliveries import Delivery
+    from payonce.webhooks.gate import Gate
+
+SECOND_UNITS = 1_000  # of a partition
+EVENTS = 1_200
+
+
+@pytest.fixture
+def world() -> WebhookWorld:
+    return WebhookWorld()
+
+
+@pytest.fixture
+def endpoint(world: WebhookWorld) -> Endpoint:
+    return world.endpoint("one")
+
+
+def stored(world: WebhookWorld, endpoint: Endpoint, count: int) -> list[Delivery]:
+    made = []
+    for number in range(count):
+        world.clock.ms += 1
+        event = world.event(f"pay_{endpoint.endpoint_id}{number:03d}")
+        made.append(
+            new_delivery(event, endpoint.endpoint_id, DeliveryStatus.PENDING, now_ms=world.clock.ms, lanes=MOST_LANES)
+        )
+        world.database.write([insert_write(made[-1])])
+    return made
+
+
+def gate_of(world: WebhookWorld, endpoint: Endpoint) -> Gate:
+    gate = world.gates.load(endpoint.merchant_id, endpoint.endpoint_id)
+    assert gate is not None
+    return gate
+
+
+def refusing(
+    world: WebhookWorld, monkeypatch: pytest.MonkeyPatch, refuses: Callable[[Insert], Exception | None]
+) -> None:
+    """Let the database refuse the deliveries for which ``refuses`` returns an error."""
+    original = world.database.write
+
+    def write(writes: Sequence[Write]) -> None:
+        for one in writes:
+            if isinstance(one, Insert) and one.table is Table.DELIVERIES and (error := refuses(one)) is not None:
+                raise error
+        original(writes)
+
+    monkeypatch.setattr(world.database, "write", write)
+
+
+def test_an_endpoints_deliveries_lie_in_several_partitions_evenly(world: WebhookWorld, endpoint: Endpoint) -> None:
+    """Fails when all are in one partition, which takes 500 a second, or one of them takes most."""
+    partitions = Counter(key_of(delivery)["pk"] for delivery in stored(world, endpoint, 400))
+    assert len(partitions) == DELIVERY_SHARDS
+    assert max(partitions.values()) < 400 / DELIVERY_SHARDS * 1.4
+
+
+@pytest.mark.parametrize("limit", [1, 7, 25, 100])
+def test_they_are_read_as_one_list_in_order_and_none_is_left_out(
+    world: WebhookWorld, endpoint: Endpoint, limit: int
+) -> None:
+    """Fails when a page ends before another partition's entries, or the next one begins after them."""
+    other = world.endpoint("two")
+    made = [delivery.delivery_id for delivery in stored(world, endpoint, 100)]
+    stored(world, other, 3)
+    forward, after = [], DELIVERY_PREFIX
+    while after:
+        page = deliveries_of_endpoint(world.database, "mer_1", "one", after=after, limit=limit)
+        assert len(page.items) <= limit
+        forward += [item["delivery_id"] for item in page.items]
+        after = page.next_key["sk"] if page.next_key else ""
+    backward, until = [], DELIVERY_PREFIX + "~"
+    while until:
+        page = deliveries_of_endpoint(world.database, "mer_1", "one", until=until, limit=limit, descending=True)
+        backward += [item["delivery_id"] for item in page.items]
+        until = just_before(page.next_key["sk"]) if page.next_key else ""
+    assert forward == sorted(made)
+    assert backward == sorted(made, reverse=True)
+
+
+def test_just_before_skips_no_neighbour() -> None:
+    """Fails when an id that differs from the last one read in its last character is left out of the next page."""
+    assert "whd_0AA" < just_before("whd_0AB") < "whd_0AB"
+    assert just_before("whd_0A0") < "whd_0A0"
+
+
+def test_a_full_list_gets_more_lanes_and_nothing_is_lost(
+    world: WebhookWorld, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails when the relay goes on writing to a lane's list that takes no more, or forgets what was refused.
+
+    1,200 events come in one second. A list takes 1,000 of these writes in it, so one lane is not enough.
+    """
+    units: Counter[str] = Counter()
+
+    def refuses(insert: Insert) -> Exception | None:
+        units[insert.item["due_list"]] += 1
+        return StoreThrottled("full") if units[insert.item["due_list"]] > SECOND_UNITS else None
+
+    refusing(world, monkeypatch, refuses)
+    events = [world.event(f"pay_{number:04d}") for number in range(EVENTS)]
+    report = world.relay_events(*events)
+    assert len(report.failed) == EVENTS - SECOND_UNITS
+    assert gate_of(world, endpoint).lane_count == 2
+    units.clear()  # the next second
+    again = world.relay_events(*(events[position] for position in report.failed))
+    assert not again.failed
+    assert len(units) == 2
+    while world.dispatch():
+        pass
+    assert world.statuses(endpoint) == [DeliveryStatus.DELIVERED] * EVENTS
+
+
+def test_what_is_refused_again_and_again_gets_all_lanes_and_no_more(
+    world: WebhookWorld, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails when lanes are not added step by step, or a gate that has them all is written again."""
+    refusing(world, monkeypatch, lambda _insert: StoreThrottled("full"))
+    lanes, events = [], [world.event("pay_1"), world.event("pay_2")]
+    for _ in range(4):
+        report = world.relay_events(*events)
+        assert sorted(report.failed) == [0, 1]
+        lanes.append(gate_of(world, endpoint).lane_count)
+    assert lanes == [2, 4, 4, 4]
+    writes: list[Write] = []
+    monkeypatch.setattr(world.database, "write", writes.extend)
+    world.gates.add_lanes(gate_of(world, endpoint))
+    assert writes == []
+
+
+def test_a_database_that_is_not_there_makes_no_lanes(
+    world: WebhookWorld, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails when any refusal makes lanes: each is looked into once a minute from then on."""
+    refusing(world, monkeypatch, lambda _insert: StoreUnavailable("away"))
+    assert world.relay_events(world.event()).failed
+    assert gate_of(world, endpoint).lane_count == 1
+
+
+def test_lanes_that_can_not_be_added_do_not_matter(
+    world: WebhookWorld, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails when the run ends with the error of a gate, and the other events' messages are not sent."""
+    good = world.event("pay_good")
+    refusing(
+        world,
+        monkeypatch,
+        lambda insert: None if insert.item["event_id"] == good["event_id"] else StoreThrottled("full"),
+    )
+
+    def add_lanes(_gate: Gate) -> None:
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(world.gates, "add_lanes", add_lanes)
+    assert sorted(world.relay_events(world.event("pay_bad"), good).failed) == [0]
+    world.dispatch()
+    assert world.statuses(endpoint) == [DeliveryStatus.DELIVERED]
