@@ -12,10 +12,14 @@ import os
 import random
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import warnings
+from collections import defaultdict
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table as TextTable
@@ -44,10 +48,11 @@ from payonce.webhooks.signer import Signer
 from payonce.webhooks.signing import HmacKey
 from tests.support.aws import FAKE_CREDENTIALS, create_tables, dynamodb_client, http_client
 from tests.support.busy_endpoints import Run, Scenario, steady
+from tests.support.certificates import Authority
 from tests.support.world import RealClock
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from payonce.ports import Item, QueueMessage, WebhookTransport
 
@@ -59,7 +64,7 @@ PARALLEL = 10  # batches of a shard: ParallelizationFactor in template.yaml
 STEP_SECONDS = 0.005  # of a call of DynamoDB, where it is not DynamoDB Local that answers
 ROUNDS = 3
 RECEIVER = """
-import sys, threading
+import ssl, sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
@@ -70,6 +75,10 @@ class Handler(BaseHTTPRequestHandler):
         pass
 server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 server.request_queue_size = 128
+if len(sys.argv) > 1:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(sys.argv[1])
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
 print(server.server_port, flush=True)
 server.serve_forever()
 """
@@ -171,32 +180,43 @@ def main() -> int:
     """Print the tables."""
     os.environ.update(FAKE_CREDENTIALS, POWERTOOLS_LOG_LEVEL="ERROR")
     warnings.simplefilter("ignore")
-    receiver = subprocess.Popen([sys.executable, "-c", RECEIVER], stdout=subprocess.PIPE, text=True)
-    try:
-        assert receiver.stdout is not None
-        url = f"http://127.0.0.1:{int(receiver.stdout.readline())}/"
-        with running_dynamodb_local() as endpoint_url:
-            costs(endpoint_url, url)
-    finally:
-        receiver.kill()
+    with tempfile.TemporaryDirectory() as folder, running_dynamodb_local() as endpoint_url:
+        authority = Authority(Path(folder))
+        with receiver() as plain, receiver(authority.issue("127.0.0.1")) as encrypted:
+            costs(endpoint_url, {"http": plain, "https": encrypted}, str(authority.ca_file))
     relaying()
     isolation()
     return 0
 
 
-def costs(endpoint_url: str, url: str) -> None:
-    """Print what one delivery takes of the processor, alone and where many wait, in turn."""
+@contextmanager
+def receiver(certificate: Path | None = None) -> Iterator[int]:
+    """Run a receiver in a process of its own, with TLS if it has a certificate. Yield its port."""
+    command = [sys.executable, "-c", RECEIVER, *([str(certificate)] if certificate else [])]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield int(process.stdout.readline())
+        finally:
+            process.kill()
+
+
+def costs(endpoint_url: str, ports: dict[str, int], ca_file: str) -> None:
+    """Print what one delivery takes of the processor, alone and where many wait, without and with TLS, in turn."""
     table = TextTable(
         "sender, per delivery", "requests to DynamoDB", "deliveries/s of processor time", title="one sender, one core"
     )
-    found: dict[str, list[tuple[float, float]]] = {"direct": [], "lane": []}
+    senders = {"direct": _direct, "lane": _lane}
+    found: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
     for number in range(ROUNDS):
-        for name, send in (("direct", _direct), ("lane", _lane)):
-            rig, meter = _on_dynamodb(endpoint_url, f"{name}{number}-", WebhookSender(RealClock(), allow_local=True))
-            rig.add_endpoint("mer_1", "whe_1", url)
-            found[name].append(send(rig, meter))
-    for name, rounds in found.items():
-        table.add_row(name, f"{min(calls for calls, _ in rounds):.2f}", f"{max(rate for _, rate in rounds):.0f}")
+        for (name, send), (scheme, port) in itertools.product(senders.items(), ports.items()):
+            transport = WebhookSender(RealClock(), allow_local=True, ca_file=ca_file)
+            rig, meter = _on_dynamodb(endpoint_url, f"{name}-{scheme}-{number}-", transport)
+            rig.add_endpoint("mer_1", "whe_1", f"{scheme}://127.0.0.1:{port}/")
+            found[name, scheme].append(send(rig, meter))
+    for (name, scheme), rounds in found.items():
+        calls, rate = min(calls for calls, _ in rounds), max(rate for _, rate in rounds)
+        table.add_row(f"{name}, {scheme}", f"{calls:.2f}", f"{rate:.0f}")
     console.print(table)
 
 

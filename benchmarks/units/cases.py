@@ -80,16 +80,21 @@ class Cases:
 
     def ten_seconds(self) -> Case:
         """What the overview's counts cost for the payments that a merchant made within a window, however many."""
-        merchant = self._merchant()
+        ours = self.window(IN_A_WINDOW, 1)
+        return Case(f"{IN_A_WINDOW} payments of a merchant in 10 s, for the overview", ours, goal=2, goal_reads=0)
+
+    def window(self, count: int, merchants: int) -> Tally:
+        """Return what the overview's counts cost for ``count`` payments that a shard's window holds, all together."""
+        names = [self._merchant() for _ in range(merchants)]
         self.stage.close_windows()
         self.stage.stands_at_ms = self.stage.now_ms() // 60_000 * 60_000 + 30_000  # all in one minute
-        for _ in range(IN_A_WINDOW):
-            self.shop.pay(merchant)
+        for number in range(count):
+            self.shop.pay(names[number % merchants])
             self.stage.drain(self.batch)
         with self._metered(of_a_window=True) as ours:
             self.stage.close_windows()
         self.stage.stands_at_ms = None
-        return Case(f"{IN_A_WINDOW} payments of a merchant in 10 s, for the overview", ours, goal=2, goal_reads=0)
+        return ours
 
     def of_a_customer(self) -> Case:
         """A payment that names a customer: it is in the customer's list too, and its claim is larger."""

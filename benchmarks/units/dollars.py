@@ -30,6 +30,7 @@ MILLION = 1_000_000
 NEW_TABLE_PARTITIONS = 4
 PARTITION_WRITE_UNITS = 1_000  # a second
 POLLS_PER_SECOND = 4  # of each shard
+WINDOW_SECONDS = 10  # in which the overview gathers a shard's records: MaximumBatchingWindowInSeconds in template.yaml
 PARTS = ("DynamoDB writes", "DynamoDB reads", "SQS", "Lambda requests", "Lambda duration", "KMS", "API Gateway")
 
 
@@ -95,12 +96,15 @@ def bills(cases: Cases, prices: Prices) -> list[Bill]:
     architecture = cases.stage.template.architecture
     made = []
     for rate in RATES:
-        batch = batch_at(rate, streamed_units(cases.stage.meter.schemas, alone))
+        streamed = streamed_units(cases.stage.meter.schemas, alone)
+        batch = batch_at(rate, streamed)
         cases.batch = batch
+        gathered = max(1, rate * WINDOW_SECONDS // shards_at(rate, streamed))
+        counted = cases.window(gathered, min(MERCHANTS, gathered)).divided(gathered)
         idle = cases.idle.divided(60 * rate)  # the schedules' minute, shared by that minute's payments
         for label, webhook in (("payonce", False), ("payonce, one webhook", True)):
             units = cases.many(2 * batch, min(MERCHANTS, 2 * batch), webhook=webhook)
-            parts = prices.bill(units.less(idle, -1), requests=1, architecture=architecture)
+            parts = prices.bill(units.less(idle, -1).less(counted, -1), requests=1, architecture=architecture)
             made.append(Bill(label, rate, batch, parts))
         stock = cases.fresh().stock
         assert stock is not None
@@ -117,5 +121,9 @@ def streamed_units(schemas: Mapping[str, Schema], units: Tally) -> float:
 
 def batch_at(rate: int, units: float) -> int:
     """Return how many payments' records a poll of a shard brings, on a table that takes ``units`` for each."""
-    shards = max(NEW_TABLE_PARTITIONS, math.ceil(rate * units / PARTITION_WRITE_UNITS))
-    return max(1, rate // (shards * POLLS_PER_SECOND))
+    return max(1, rate // (shards_at(rate, units) * POLLS_PER_SECOND))
+
+
+def shards_at(rate: int, units: float) -> int:
+    """Return how many shards the stream of a table has that takes ``units`` for each payment."""
+    return max(NEW_TABLE_PARTITIONS, math.ceil(rate * units / PARTITION_WRITE_UNITS))

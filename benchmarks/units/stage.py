@@ -56,7 +56,7 @@ class Stage:
     """The running stage. ``invocations`` and ``gb_ms`` are what Lambda would bill, by function.
 
     Its clock is the machine's and ``offset_ms``, or stands at ``stands_at_ms``. ``gathered``: streams' records, by the
-    function that waits for more of them (``MaximumBatchingWindowInSeconds``).
+    function that waits for more of them (``MaximumBatchingWindowInSeconds``) and the most that it takes at once.
     """
 
     template: Template
@@ -70,7 +70,7 @@ class Stage:
     stands_at_ms: int | None = None
     invocations: Counter[str] = field(default_factory=Counter)
     gb_ms: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
-    gathered: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    gathered: dict[tuple[str, int], list[dict[str, Any]]] = field(default_factory=dict)
     _slept_ms: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
     _handlers: dict[str, Callable[[Any, Any], Any]] = field(default_factory=dict)
 
@@ -148,10 +148,9 @@ class Stage:
     def close_windows(self) -> None:
         """Let the functions run that have waited for more records: with all that were gathered, in full batches."""
         gathered, self.gathered = self.gathered, {}
-        for function in self.functions:
-            if function.name in gathered:
-                size = min(source.batch_size for source in function.sources if source.kind == "DynamoDB")
-                self._in_batches(function, gathered[function.name], size)
+        functions = {function.name: function for function in self.functions}
+        for (name, size), records in gathered.items():
+            self._in_batches(functions[name], records, size)
 
     def minute(self, batch: int = 1) -> None:
         """Let a minute pass: run what is scheduled every minute, and all that follows."""
@@ -167,7 +166,7 @@ class Stage:
             for function, source in self._sourced("DynamoDB", partial(_names, member="Stream", resource=table)):
                 accepted = [record for record in records if source.accepts(record)]
                 if source.properties.get("MaximumBatchingWindowInSeconds"):
-                    self.gathered.setdefault(function.name, []).extend(accepted)
+                    self.gathered.setdefault((function.name, source.batch_size), []).extend(accepted)
                     continue
                 self._in_batches(function, accepted, min(batch, source.batch_size))
         return bool(told)
