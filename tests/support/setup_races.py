@@ -9,7 +9,16 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import PayonceError
-from payonce.domain.gateway import Declined, MethodSaved, NeverSent, NotFound, OperationKind, Succeeded, Unknown
+from payonce.domain.gateway import (
+    ChargeState,
+    Declined,
+    MethodSaved,
+    NeverSent,
+    NotFound,
+    OperationKind,
+    Succeeded,
+    Unknown,
+)
 from payonce.domain.setup import NOTHING_SAVED, MethodStatus, SetupStatus, method_id_of
 from payonce.idempotency.keys import record_id
 from payonce.notices.kept import NoticeState
@@ -86,9 +95,21 @@ class SavingBank(RacingBank):
                 self._approved(setup)
 
     def read_charge(self, gateway_charge_id: str, deadline: Deadline) -> ChargeOutcome:
-        """See ``Gateway``. Nobody else touches a charge in this race."""
-        del gateway_charge_id, deadline
-        return NotFound()
+        """See ``Gateway``. An event may be about a charge, which nobody changes after it was made."""
+        with self._call("read"):
+            if self._is_late(deadline):
+                return Unknown("late")
+            charges = [one for one in self.of(OperationKind.PAYMENT) if one.identity == gateway_charge_id]
+            if not charges:
+                return NotFound()
+            money = charges[0].instruction.money
+            return ChargeState(
+                captured_minor=money.amount_minor if charges[0].state is State.DONE else 0,
+                refunded_minor=0,
+                voided=False,
+                currency=money.currency,
+                gateway_reference=charges[0].instruction.gateway_reference,
+            )
 
     def _is_possible(self, asked: BankObject) -> bool:
         return True
