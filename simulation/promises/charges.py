@@ -96,6 +96,9 @@ def _is_held(facts: Facts, change: Change) -> bool:
         booked = [found for gateway in facts.gateways.values() for found in gateway.booked(reference)]
         return any(isinstance(found.outcome, Succeeded) for found in booked)
     references = {found for name in facts.gateways for found in _references(facts, name, plan["payment_id"])}
+    withdrawn = any(each in facts.gateways[name].canceled for name, each in references)
+    if plan["kind"] == OperationKind.VOID.value and withdrawn:
+        return True  # it expired in the moment in which its payer was faster: a withdrawal of ours was the void
     if plan.get("awaits_payer"):
         return not any(facts.gateways[name].may_be_executed(each) for name, each in references)
     held = [

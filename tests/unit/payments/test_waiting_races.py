@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from payonce.domain.errors import PaymentStateConflict
 from payonce.domain.gateway import AwaitsPayer, CaptureMethod, Declined, OperationKind, Overtaken, Unknown
+from payonce.idempotency.records import RecordStatus
 from payonce.payments.journal import entries_of
 from payonce.payments.planning import plan_follow_up
+from payonce.payments.settlement import settlement_id
 from tests.support.world import MERCHANT
+from tests.unit.payments.test_attempts import Killed
 from tests.unit.payments.test_release import release
 from tests.unit.payments.test_release import stored as claim_of
-from tests.unit.payments.test_waiting import balances, events, pass_time, stored, told, world_of
+from tests.unit.payments.test_waiting import MINUTE_MS, balances, events, pass_time, stored, told, world_of
 
 if TYPE_CHECKING:
     from tests.support.holding import HoldingGateway
@@ -164,3 +168,64 @@ def test_a_doubt_is_provisional_although_somebody_has_decided_the_payment_meanwh
     pass_time(world, 5)
     final = world.confirm(payment_id, "key-a")
     assert (final.response.status, final.replayed) == (402, True)
+
+
+def released_while_confirmed(*, killed: bool = False) -> tuple[World, HoldingGateway, str]:
+    """Return a payment that a confirmation tells to be authorized, and that its expiry has canceled a moment later.
+
+    Stripe cancels what is authorized, too: https://docs.stripe.com/api/payment_intents/cancel.
+    """
+    world, gateway = world_of()
+    payment_id = told(world.create(payment_method="pm_3ds_confirm", capture=CaptureMethod.MANUAL))["id"]
+    reference = stored(world, payment_id).gateway_reference
+
+    def withdraw_what_is_authorized(*_: object) -> Declined:
+        assert told(world.confirm(payment_id, "key-confirm"))["status"] == "authorized"
+        gateway.held[reference] = canceled = Declined("canceled", "It was canceled.")
+        if killed:
+            raise Killed
+        return canceled
+
+    gateway.withdraw = withdraw_what_is_authorized  # type: ignore[method-assign]
+    world.clock.ms += 61 * MINUTE_MS
+    with suppress(Killed):
+        world.settle()
+    return world, gateway, payment_id
+
+
+RELEASED = ["payment.requires_action", "payment.authorized", "payment.voided_at_gateway"]
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_what_its_expiry_released_is_not_shown_as_authorized(*, killed: bool) -> None:
+    """Fails when a settlement that finds its payment decided does not tell that its own withdrawal was the last word.
+
+    The merchant would ship what nobody will pay for.
+    """
+    world, _, payment_id = released_while_confirmed(killed=killed)
+    pass_time(world, 3)
+    assert (stored(world, payment_id).status.value, events(world, payment_id)) == ("voided", RELEASED)
+    assert set(balances(world).values()) <= {0}
+    settlement = world.store.get(settlement_id(MERCHANT, payment_id))
+    assert settlement is not None
+    assert settlement.status is RecordStatus.COMPLETED
+
+
+def test_whether_it_was_released_is_asked_until_there_is_an_answer() -> None:
+    """Fails when a settlement ends without an answer, or for a payment that is still authorized writes anything."""
+    world, gateway, payment_id = released_while_confirmed(killed=True)
+    gateway.unanswered = 2
+    pass_time(world, 1)
+    assert stored(world, payment_id).status.value == "authorized"
+    pass_time(world, 5)
+    assert events(world, payment_id) == RELEASED
+    world, gateway = world_of()
+    payment_id = told(world.create(payment_method="pm_3ds_confirm", capture=CaptureMethod.MANUAL))["id"]
+    world.confirm(payment_id, "key-confirm")
+    pass_time(world, 3)
+    assert events(world, payment_id) == RELEASED[:2]
+    settlement = world.store.get(settlement_id(MERCHANT, payment_id))
+    assert settlement is not None
+    assert settlement.status is RecordStatus.COMPLETED
+    told(world.follow_up(OperationKind.CAPTURE, payment_id, "key-capture"))
+    assert stored(world, payment_id).status.value == "captured"

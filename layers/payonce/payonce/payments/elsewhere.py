@@ -47,7 +47,7 @@ def unknown_to_us(payment: Payment, state: ChargeState, *, multiple_captures: bo
             captured_minor = 0
     if captured_minor:
         found.append(OperationElsewhere(OperationKind.CAPTURE, captured_minor))
-    elif state.voided and _is_untouched(payment):
+    elif state.voided and is_untouched(payment):
         found.append(OperationElsewhere(OperationKind.VOID, payment.amount_minor))
     if not state.refunds:
         refunded_minor = state.refunded_minor - payment.refunded_minor - refunds_in_flight_minor(payment)
@@ -88,5 +88,6 @@ def effects_of(
     return effects
 
 
-def _is_untouched(payment: Payment) -> bool:
+def is_untouched(payment: Payment) -> bool:
+    """Return whether a payment is authorized, and nothing of it is captured or reserved by an operation of ours."""
     return payment.status is PaymentStatus.AUTHORIZED and payment.capturable_minor == payment.amount_minor

@@ -12,8 +12,10 @@ from payonce.domain.gateway import CANCELED, PAYMENT_EXPIRED, ActionType, Awaits
 from payonce.domain.money import Money
 from payonce.domain.payment import WAITING, Change, Payment, PaymentStatus
 from payonce.idempotency.json_response import json_response
-from payonce.payments.booking import next_writes
+from payonce.payments.booking import elsewhere_writes, next_writes
 from payonce.payments.charging import Charged, Expired, action_expires_at_ms, after, charged_by, entry_of_charge
+from payonce.payments.effects import OperationElsewhere
+from payonce.payments.elsewhere import effects_of, is_untouched
 from payonce.payments.representation import declined_response, payment_path, payment_response, payment_view
 from payonce.payments.setup_items import saved_by_payment
 from payonce.payments.stored_payments import find_first, find_head
@@ -40,6 +42,11 @@ class HeldAtGateway(Protocol):
     @property
     def awaits_payer(self) -> bool:
         """Whether its payer has to act."""
+        ...
+
+    @property
+    def may_be_released(self) -> bool:
+        """Whether its payer was faster than its expiry, and a withdrawal can have released what it authorized."""
         ...
 
     @property
@@ -104,6 +111,11 @@ class Held:
         return self.payment.status is PaymentStatus.REQUIRES_ACTION
 
     @property
+    def may_be_released(self) -> bool:
+        """See ``HeldAtGateway``."""
+        return is_untouched(self.payment)
+
+    @property
     def address(self) -> GatewayAddress:
         """See ``HeldAtGateway``."""
         return self.payment.address
@@ -141,6 +153,8 @@ class Held:
     ) -> tuple[list[Write], StoredResponse]:
         """See ``HeldAtGateway``."""
         before = self.payment
+        if isinstance(result, Expired) and self.may_be_released:
+            return self._released(at_ms)
         if before.status not in WAITING or (isinstance(result, AwaitsPayer) and result.action is None):
             return [], self.answer()  # a lookup need not repeat what the payer has to do
         expires_at_ms = action_expires_at_ms(before.payment_method_type, at_ms)
@@ -158,6 +172,11 @@ class Held:
         if isinstance(result, Expired):
             return writes, Held(payment, payment).answer()
         return writes, payment_response(payment, result)
+
+    def _released(self, at_ms: int) -> tuple[list[Write], StoredResponse]:
+        void = OperationElsewhere(OperationKind.VOID, self.payment.amount_minor)
+        [effect] = effects_of(self.payment, [void], at_ms=at_ms, multiple_captures=False)
+        return elsewhere_writes(self.payment, [effect]), Held(effect.payment, effect.payment).answer()
 
 
 def instruction_of(payment: Payment) -> Instruction:

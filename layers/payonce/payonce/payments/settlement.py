@@ -28,6 +28,7 @@ from payonce.domain.gateway import (
     NotFound,
     Pending,
     Succeeded,
+    Unknown,
 )
 from payonce.domain.gateway_address import parts_of
 from payonce.idempotency.json_response import json_response
@@ -45,7 +46,7 @@ from payonce.ports import Insert, Table
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from payonce.domain.gateway import LookupOutcome, Unknown, WithdrawOutcome
+    from payonce.domain.gateway import LookupOutcome, WithdrawOutcome
     from payonce.domain.gateway_address import GatewayAddress
     from payonce.domain.payment import Payment
     from payonce.idempotency.records import Claim, Conclusion, Plan, StoredResponse
@@ -181,9 +182,11 @@ class PaymentSettlement(GatewayWork):
     def resume(self, claim: Claim) -> Conclusion:
         """See ``Work``. Asks, withdraws what the payer has let expire, and sends nothing again."""
         held = self._held()
-        if not held.waits:
+        if not held.waits and not held.may_be_released:
             return Completed(lambda: Draft(_NOBODY_READS_IT, ()))
         gateway, instruction = self._gateway_named(held.address), held.instruction
+        if not held.waits:
+            return self._released(gateway, instruction, claim)
         outcome = self._ask(gateway, instruction, claim)
         now_ms, expires_at_ms = self._clock.now_ms(), held.expires_at_ms
         if isinstance(outcome, AwaitsPayer) and now_ms >= expires_at_ms:
@@ -201,8 +204,27 @@ class PaymentSettlement(GatewayWork):
         changed = partial(self.draft, outcome) if isinstance(outcome, Pending) else None
         return parked(at_ms, changed)
 
+    def _released(self, gateway: Gateway, instruction: Instruction, claim: Claim) -> Conclusion:
+        """Conclude what somebody else has told to be authorized: is it still?
+
+        ::
+
+            confirmation  authorized ─────────────────────── told
+            settlement               └ withdrawn: canceled ──────── ✗ killed, or told of it too late
+        """
+        outcome = self._ask(gateway, instruction, claim)
+        if isinstance(outcome, Unknown):
+            now_ms = self._clock.now_ms()
+            return parked(next_look_ms(now_ms, now_ms))
+        if isinstance(outcome, Declined):
+            return Completed(partial(self.draft, Expired()))
+        return Completed(lambda: Draft(_NOBODY_READS_IT, ()))
+
     def draft(self, result: Result | Expired) -> Draft:
-        """See ``GatewayWork``. A payment that is decided by now, or that has not changed, gets no write."""
+        """See ``GatewayWork``. A payment that is decided by now, or that has not changed, gets no write.
+
+        Only one that was authorized in the moment in which it was withdrawn is voided: its payer will not be charged.
+        """
         writes, _ = self._held().decided(result, self._requested_by, at_ms=self._clock.now_ms())
         return Draft(_NOBODY_READS_IT, writes)
 

@@ -142,6 +142,11 @@ class HeldSetup:
         return self.setup.status is SetupStatus.REQUIRES_ACTION
 
     @property
+    def may_be_released(self) -> bool:
+        """See ``HeldAtGateway``: what has saved a method is not withdrawn any more."""
+        return False
+
+    @property
     def address(self) -> GatewayAddress:
         """See ``HeldAtGateway``."""
         return self.setup.address
