@@ -38,8 +38,9 @@ def merged_page(
 ) -> Page:
     """Return a page of the ``partitions`` (attribute and value each) with a ``sort`` after ``after``, up to ``until``.
 
-    The page's ``next_key`` holds the last one's ``sort`` alone: a reader goes on from there with it as ``after``, or
-    with what is ``just_before`` it as ``until`` where the order is ``descending``. As consistent as one query is.
+    The page's ``next_key`` holds only the ``sort`` up to which the page is whole: a reader goes on from there with it
+    as ``after``, or with what is ``just_before`` it as ``until`` where the order is ``descending``. A page may be
+    short although there is a next one. As consistent as one query is.
     """
     # No id, nor a time before one, contains a character as small as a space: nothing lies between the two.
     beyond = after + " "
@@ -61,7 +62,12 @@ def merged_page(
     def place(item: Item) -> str:
         return str(item[sort])
 
+    # A query's answer ends at 1 MB, before its limit (DynamoDB Developer Guide, Query.Pagination.html). What another
+    # partition has beyond such an end is not next in order: what this one has in between was not read yet.
+    ends = [place(page.next_key) for page in pages if page.next_key is not None]
+    end = (max(ends) if descending else min(ends)) if ends else None
     merged = sorted((item for page in pages for item in page.items), key=place, reverse=descending)
-    items = merged[:limit]
-    more = len(merged) > limit or any(page.next_key is not None for page in pages)
-    return Page(items, {sort: place(items[-1])} if more else None)
+    known = [item for item in merged if end is None or (place(item) >= end if descending else place(item) <= end)]
+    if len(known) > limit:
+        return Page(known[:limit], {sort: place(known[limit - 1])})
+    return Page(known, None if end is None else {sort: end})

@@ -6,24 +6,36 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-ke
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from payonce.domain.errors import StoreThrottled, StoreUnavailable
-from payonce.domain.webhooks import MOST_LANES, DeliveryStatus
+from payonce.domain.errors import OutcomeUnknown, StoreThrottled, StoreUnavailable
+from payonce.domain.ids import UlidSource
+from payonce.domain.webhooks import MOST_LANES, DeliveryStatus, delivery_id
 from payonce.merged_lists import just_before
 from payonce.ports import Insert, Table
-from payonce.webhooks.deliveries import DELIVERY_PREFIX, DELIVERY_SHARDS, deliveries_of_endpoint, key_of, new_delivery
+from payonce.webhooks.commit_work import Services
+from payonce.webhooks.deliveries import (
+    DELIVERY_PREFIX,
+    DELIVERY_SHARDS,
+    DIRECT_LEASE_MS,
+    deliveries_of_endpoint,
+    key_of,
+    lane_of,
+    new_delivery,
+)
 from payonce.webhooks.delivery_writes import insert_write
+from payonce.webhooks.webhook_reads import list_deliveries
 from tests.support.webhooks import WebhookWorld
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from payonce.domain.endpoint import Endpoint
-    from payonce.ports import Write
+    from payonce.ports import Item, Page, Write
     from payonce.webhooks.deliveries import Delivery
     from payonce.webhooks.gate import Gate
 
@@ -41,16 +53,20 @@ def endpoint(world: WebhookWorld) -> Endpoint:
     return world.endpoint("one")
 
 
-def stored(world: WebhookWorld, endpoint: Endpoint, count: int) -> list[Delivery]:
+def stored(
+    world: WebhookWorld, endpoint: Endpoint, count: int, status: DeliveryStatus = DeliveryStatus.PENDING
+) -> list[Delivery]:
     made = []
     for number in range(count):
         world.clock.ms += 1
         event = world.event(f"pay_{endpoint.endpoint_id}{number:03d}")
-        made.append(
-            new_delivery(event, endpoint.endpoint_id, DeliveryStatus.PENDING, now_ms=world.clock.ms, lanes=MOST_LANES)
-        )
+        made.append(new_delivery(event, endpoint.endpoint_id, status, now_ms=world.clock.ms, lanes=MOST_LANES))
         world.database.write([insert_write(made[-1])])
     return made
+
+
+def delivery_id_of(event: Item, endpoint: Endpoint) -> str:
+    return delivery_id(event["event_id"], endpoint.endpoint_id, event["created_at_ms"])
 
 
 def gate_of(world: WebhookWorld, endpoint: Endpoint) -> Gate:
@@ -102,6 +118,42 @@ def test_they_are_read_as_one_list_in_order_and_none_is_left_out(
         until = just_before(page.next_key["sk"]) if page.next_key else ""
     assert forward == sorted(made)
     assert backward == sorted(made, reverse=True)
+
+
+@pytest.mark.parametrize("fits", [1, 3, 10])
+@pytest.mark.parametrize("status", [None, "failed"])
+def test_what_is_beyond_a_partitions_page_of_one_megabyte_is_not_left_out(
+    world: WebhookWorld, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, fits: int, status: str | None
+) -> None:
+    """Fails when a page goes on in another partition behind the end of one that DynamoDB cut short.
+
+    A query's answer ends at 1 MB, before its limit: a delivery with twenty refusals, of which an excerpt each is kept,
+    has more than twenty kilobytes (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Query.Pagination.html).
+    """
+    made = stored(world, endpoint, 60, DeliveryStatus.FAILED)
+    original = world.database.query
+    # Two partitions' deliveries are large, the others' are not.
+    most = dict(zip(sorted({key_of(delivery)["pk"] for delivery in made}), (fits, fits + 2), strict=False))
+
+    def query(table: Table, *, partition: tuple[str, str], limit: int, **more: Any) -> Page:
+        return original(table, partition=partition, limit=min(limit, most.get(partition[1], limit)), **more)
+
+    monkeypatch.setattr(world.database, "query", query)
+    found, cursor = [], None
+    services = Services(database=world.database, clock=world.clock, ids=UlidSource(world.clock.now_ms, os.urandom))
+    while True:
+        page = list_deliveries(services, "mer_1", "one", limit=20, cursor=cursor, status=status)
+        found += [one["id"] for one in page["data"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert found == sorted((delivery.delivery_id for delivery in made), reverse=True)
+    after, held = DELIVERY_PREFIX, []
+    while after:
+        part = deliveries_of_endpoint(world.database, "mer_1", "one", after=after, limit=50)
+        held += [item["delivery_id"] for item in part.items]
+        after = part.next_key["sk"] if part.next_key else ""
+    assert held == sorted(delivery.delivery_id for delivery in made)
 
 
 def test_just_before_skips_no_neighbour() -> None:
@@ -161,6 +213,37 @@ def test_a_database_that_is_not_there_makes_no_lanes(
     refusing(world, monkeypatch, lambda _insert: StoreUnavailable("away"))
     assert world.relay_events(world.event()).failed
     assert gate_of(world, endpoint).lane_count == 1
+
+
+def test_what_is_stored_in_another_lane_than_planned_is_looked_for_there(
+    world: WebhookWorld, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails when an event that comes again after lanes were added wakes the lane that it would be in now.
+
+    Its delivery was stored in the first lane, but the answer was lost, or the function was killed before it had queued
+    a message. Nobody would look into the first lane until the scheduler does.
+    """
+    original, lost = world.database.write, iter(range(40))
+
+    def write(writes: Sequence[Write]) -> None:
+        original(writes)
+        if any(isinstance(one, Insert) and one.table is Table.DELIVERIES for one in writes) and next(lost, None):
+            raise OutcomeUnknown("The answer is lost.")
+
+    events = [world.event(f"pay_{number}") for number in range(40)]
+    with monkeypatch.context() as losing:
+        losing.setattr(world.database, "write", write)
+        world.queue.down = True
+        assert len(world.relay_events(*events).failed) == 40
+    world.queue.down = False
+    world.gates.add_lanes(gate_of(world, endpoint))
+    assert {delivery.lane for delivery in world.deliveries(endpoint)} == {0}
+    again = [event for event in events if lane_of(delivery_id_of(event, endpoint), 2) == 1]
+    world.relay_events(*again)
+    world.clock.ms += DIRECT_LEASE_MS + 1_000  # two of them were leased to messages that were not sent
+    while world.dispatch():
+        pass
+    assert world.statuses(endpoint) == [DeliveryStatus.DELIVERED] * 40
 
 
 def test_lanes_that_can_not_be_added_do_not_matter(

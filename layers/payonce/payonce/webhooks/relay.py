@@ -59,7 +59,7 @@ class _Planned:
 
     @property
     def lane(self) -> LaneName:
-        return self.delivery.merchant_id, self.delivery.endpoint_id, self.delivery.lane
+        return lane_name(self.delivery)
 
     @property
     def pending(self) -> bool:
@@ -96,13 +96,15 @@ class Relay:
                     crowded[plan.gate.endpoint_id] = plan.gate
             elif stored.status is DeliveryStatus.PENDING and not stored.attempt_count:
                 report.deliveries += 1
+                # Not the lane that was planned: what was stored earlier may lie in another one, from before more came.
+                lane = lane_name(stored)
                 if not stored.fence:
-                    waiting[plan.lane] = plan.gate
+                    waiting[lane] = plan.gate
                 elif is_new:
                     messages.append(direct(stored))
                 else:
                     # Its message may be under way, and a copy would be sent too. The lane takes it if it was lost.
-                    messages.append(wake(*plan.lane, delay_ms=stored.due_at_ms - self._clock.now_ms()))
+                    messages.append(wake(*lane, delay_ms=stored.due_at_ms - self._clock.now_ms()))
         self._widen(crowded.values())
         try:
             # One call for the whole run, because the queue bills by request, and a request takes ten messages.
@@ -214,6 +216,11 @@ class Relay:
         except PayonceError:
             return False
         return gate is not None and gate.lanes[number].is_held(now_ms)
+
+
+def lane_name(delivery: Delivery) -> LaneName:
+    """Return the lane that a delivery is in, as messages name it."""
+    return delivery.merchant_id, delivery.endpoint_id, delivery.lane
 
 
 def is_for(event: Item, endpoint: Endpoint) -> bool:
