@@ -206,6 +206,19 @@ def test_what_is_refused_again_and_again_gets_all_lanes_and_no_more(
     assert writes == []
 
 
+def test_each_merchants_endpoint_gets_its_own_lanes_and_only_those_that_are_full(
+    world: WebhookWorld, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails when endpoints of one batch are taken for one another, or one that was not refused gets lanes too."""
+    namesake, quiet = world.endpoint("one", merchant_id="mer_2"), world.endpoint("two", merchant_id="mer_2")
+    refusing(world, monkeypatch, lambda insert: StoreThrottled("full") if insert.item["endpoint_id"] == "one" else None)
+    report = world.relay_events(world.event("pay_1"), world.event("pay_2", merchant_id="mer_2"))
+    assert sorted(report.failed) == [0, 1]
+    assert [gate_of(world, one).lane_count for one in (endpoint, namesake, quiet)] == [2, 2, 1]
+    world.dispatch()
+    assert world.statuses(quiet) == [DeliveryStatus.DELIVERED]
+
+
 def test_a_database_that_is_not_there_makes_no_lanes(
     world: WebhookWorld, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -88,12 +88,12 @@ class Relay:
         planned = self._leased(self._planned(events, report))
         messages: list[QueueMessage] = []
         waiting: dict[LaneName, Gate] = {}
-        crowded: dict[str, Gate] = {}
+        crowded: dict[tuple[str, str], Gate] = {}
         for plan, (stored, is_new) in zip(planned, self._each(self._insert, planned), strict=True):
             if isinstance(stored, PayonceError):
                 report.failed[plan.position] = stored
                 if isinstance(stored, StoreThrottled):
-                    crowded[plan.gate.endpoint_id] = plan.gate
+                    crowded[plan.gate.merchant_id, plan.gate.endpoint_id] = plan.gate
             elif stored.status is DeliveryStatus.PENDING and not stored.attempt_count:
                 report.deliveries += 1
                 # Not the lane that was planned: what was stored earlier may lie in another one, from before more came.
