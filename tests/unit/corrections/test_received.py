@@ -45,3 +45,29 @@ def test_a_correction_that_is_only_received_is_not_failed(broken: Callable[[Worl
     assert ended.status is (CorrectionStatus.CORRECTED if end == "pay" else CorrectionStatus.FAILED)
     assert len(gateway.succeeded(OperationKind.REFUND)) == (1 if end == "pay" else 0)
     assert len(gateway.submissions) == asked + 1
+
+
+@pytest.mark.parametrize("lost", ["answer", "request"])
+@pytest.mark.parametrize("broken", [duplicate_capture, double_charge])
+def test_a_correction_that_is_received_behind_a_lost_answer_is_not_ended(
+    broken: Callable[[World], Break], lost: str
+) -> None:
+    """Its lookup finds it received, or recovery sends it again and it is received. Fails when either concludes it."""
+    world = World()
+    world.gateway = gateway = HoldingGateway(world.clock)
+    found = broken(world)
+    gateway.receives, gateway.unanswered = lost == "answer", int(lost == "answer")
+    gateway.script = ["lost"] if lost == "request" else []
+    corrections = corrections_in(world)
+    corrections.advance(found, deadline(world))
+    gateway.receives = True
+    for _ in range(4):
+        world.clock.ms += 61_000
+        world.recover()
+        assert corrections.advance(found, deadline(world)).correction.status is CorrectionStatus.APPROVED
+    gateway.pay()
+    world.clock.ms += 3_600_000
+    world.recover()
+    assert world.errors == []
+    assert corrections.advance(found, deadline(world)).correction.status is CorrectionStatus.CORRECTED
+    assert len(gateway.succeeded(OperationKind.REFUND)) == 1

@@ -12,6 +12,7 @@ from payonce.corrections.policy import Policy
 from payonce.corrections.record import CorrectionStatus
 from payonce.domain.errors import CorrectionStateConflict, OutcomeUnknown, SelfApprovalRefused
 from payonce.domain.gateway import CaptureMethod, OperationKind
+from payonce.payments.corrective_plan import corrective_reference
 from payonce.ports import Table
 from payonce.reconciliation.cases.case_store import CaseStore
 from payonce.reconciliation.cases.match_store import MatchStore
@@ -28,7 +29,7 @@ from tests.support.corrections import (
     duplicate_capture,
     identity_of,
 )
-from tests.support.world import World
+from tests.support.world import REMEMBERING, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,6 +63,24 @@ def test_what_the_policy_lets_pass_is_given_back_once(world: World, make: Callab
     for _ in range(3):
         assert corrections_in(world).advance(found, deadline(world)).correction.status is _S.CORRECTED
     check_corrected(world, found)
+
+
+@pytest.mark.parametrize("make", [duplicate_capture, double_charge])
+def test_a_failure_that_the_gateway_keeps_ends_the_attempt(world: World, make: Callable[[World], Break]) -> None:
+    """Fails when its refund is sent anew under a second reference, for which no run looks in the gateway's report."""
+    found = make(world)
+    world.gateway.capabilities, world.gateway.script = REMEMBERING, ["remembered"]
+    corrections = corrections_in(world)
+    asked = len(world.gateway.submissions)
+    corrections.advance(found, deadline(world))
+    for _ in range(5):
+        world.clock.ms += 61_000
+        world.recover()
+    ended = corrections.advance(found, deadline(world)).correction
+    assert (ended.status, ended.outcome) == (_S.FAILED, "not_executed")
+    assert [sent.gateway_reference for sent in world.gateway.submissions[asked:]] == [
+        corrective_reference(found.break_id)
+    ]
 
 
 def test_after_the_keys_window_it_is_still_once(world: World) -> None:

@@ -28,7 +28,7 @@ from payonce.domain.gateway import (
 )
 from payonce.idempotency.keys import record_id
 from payonce.payments.payment_reads import get_history
-from payonce.payments.rules import MAX_RESUBMIT_AGE_MS
+from payonce.payments.rules import KEY_RETENTION_MARGIN_MS, MAX_RESUBMIT_AGE_MS
 from payonce.payments.stored_payments import find_payment
 from payonce.ports import Table
 from payonce.stores.memory import MemoryDatabase
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from payonce.ports import Deadline
 
 MINUTE_MS = 60_000
+LOUD = "executed after the gateway's final not-found"
 FOLLOW_UPS = sorted(MONEY_OPERATIONS - {OperationKind.PAYMENT})
 
 
@@ -239,6 +240,21 @@ def test_the_new_reference_is_stored_before_anything_is_sent_under_it() -> None:
     assert references(world) == ["-1", "-2"]
 
 
+def test_the_new_reference_is_sent_by_whoever_comes_next() -> None:
+    """Nothing is on its way. Fails when it has to wait for a pause, or for a "not found" of its own to become final."""
+    world = remembering("remembered")
+    # Not even its key's memory would allow a repetition.
+    world.gateway.capabilities = replace(REMEMBERING, key_retention_seconds=KEY_RETENTION_MARGIN_MS // 1000)
+    world.create()
+    world.clock.ms += MINUTE_MS
+    world.recover()
+    assert references(world) == ["-1"]
+    world.clock.ms += 1
+    world.recover()
+    assert references(world) == ["-1", "-2"]
+    assert world.create().response.status == 201
+
+
 def test_an_old_reference_that_turns_up_after_all_counts_and_is_loud(caplog: pytest.LogCaptureFixture) -> None:
     """The gateway breaks its promise: "not found" was not final. Fails when the first reference is not asked about."""
     world = remembering("booked_remembered", "remembered")
@@ -248,7 +264,41 @@ def test_an_old_reference_that_turns_up_after_all_counts_and_is_loud(caplog: pyt
     final = world.create()
     assert final.response.status == 201
     assert movements(world) == [world.gateway.submissions[0].gateway_reference]
-    assert "executed after the gateway's final not-found" in [record.message for record in caplog.records]
+    said = [record for record in caplog.records if record.message == LOUD]
+    assert said
+    assert {(one.gateway, one.reference) for one in said} == {  # type: ignore[attr-defined]
+        ("bank", world.gateway.submissions[0].gateway_reference)
+    }
+
+
+def test_of_two_references_that_were_both_executed_the_charge_and_its_reference_belong_together() -> None:
+    """Fails when the payment has the first one's charge, and is known by the second one's reference."""
+    world = remembering("booked_remembered", "booked_remembered")
+    world.gateway.visible_after_ms = 3 * MINUTE_MS
+    world.create()
+    recover_every_minute(world, 2)
+    assert references(world) == ["-1", "-2"]
+    world.gateway.lookup_fails = True  # until both can be seen
+    recover_every_minute(world, 10)
+    world.gateway.lookup_fails = False
+    recover_every_minute(world, 20)
+    payment = find_payment(world.database, MERCHANT, body(world.create())["id"])
+    first, second = world.gateway.bookings  # the gateway broke its promise, and has charged twice
+    assert payment is not None
+    assert isinstance(first.outcome, Succeeded)
+    assert payment.gateway_charge_id == first.outcome.gateway_charge_id
+    assert payment.gateway_reference == first.instruction.gateway_reference
+    assert movements(world) == [first.instruction.gateway_reference]
+    assert first.instruction.gateway_reference != second.instruction.gateway_reference
+
+
+def test_what_is_found_under_its_present_reference_is_no_broken_promise(caplog: pytest.LogCaptureFixture) -> None:
+    """Fails when each lost answer alarms people."""
+    world = remembering("booked_lost")
+    world.create()
+    recover_every_minute(world, 2)
+    assert world.create().response.status == 201
+    assert LOUD not in [record.message for record in caplog.records]
 
 
 @pytest.mark.parametrize("kind", FOLLOW_UPS)

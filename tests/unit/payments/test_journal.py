@@ -13,6 +13,7 @@ from payonce.domain.durations import DAY_MS
 from payonce.domain.gateway import CaptureMethod, OperationKind
 from payonce.domain.ledger import JournalEntry, Movement, MovementKind, charge, hold
 from payonce.domain.payment import Change
+from payonce.idempotency.keys import record_id
 from payonce.outbox import DAY_SHARDS
 from payonce.payments.booking import change_write, payment_event
 from payonce.payments.journal import (
@@ -30,6 +31,7 @@ from payonce.ports import Adjust, Insert, Table
 from payonce.stores.memory import MemoryDatabase
 from tests.support.payments import stored_payment
 from tests.support.stored import entries_in
+from tests.support.told import payment_id
 from tests.support.world import MERCHANT, World
 
 if TYPE_CHECKING:
@@ -183,3 +185,26 @@ def test_a_balance_is_the_sum_of_few_counters_and_of_those_that_were_spread() ->
     world.database.write([replace(spread, key=spread.spread_key)])
     shown = {row["account"]: row["balance_minor"] for row in get_balances(world.services, MERCHANT)["data"]}
     assert shown == {account: 2 * amount for account, amount in entry().by_account().items()}
+
+
+@pytest.mark.parametrize("word", ["ok", "lost"])
+def test_each_movement_names_the_key_that_asked_for_it(word: str) -> None:
+    """Whether its request or recovery has concluded it. Fails when a break can't be traced to a client's request."""
+    world = World()
+    world.gateway.script = [word]
+    world.create("key-1", capture=CaptureMethod.MANUAL)
+    world.clock.ms += 60_000
+    world.recover()
+    identity = payment_id(world.create("key-1", capture=CaptureMethod.MANUAL))
+    for kind, key in ((OperationKind.CAPTURE, "key-2"), (OperationKind.REFUND, "key-3")):
+        world.gateway.script = [word]
+        world.follow_up(kind, identity, key)
+        world.clock.ms += 60_000
+        world.recover()
+    entries = entries_of(world.database, MERCHANT, identity)
+    asked_by = [entry.movement.idempotency_record_id for entry in entries if entry.movement is not None]
+    assert asked_by == [
+        record_id(MERCHANT, kind.value, key)
+        for kind, key in ((OperationKind.CAPTURE, "key-2"), (OperationKind.REFUND, "key-3"))
+    ]
+    assert world.errors == []

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from payonce.domain.errors import AmountExceedsAvailable, GatewayUnavailable, NotFound, PaymentStateConflict
+from payonce.domain.errors import (
+    AmountExceedsAvailable,
+    CredentialsUnavailable,
+    GatewayUnavailable,
+    NotFound,
+    PaymentStateConflict,
+)
 from payonce.domain.gateway import MONEY_OPERATIONS, CaptureMethod, OperationKind
 from payonce.idempotency.claim_recovery import RUN_INTERVAL_MS
 from payonce.idempotency.engine import IdempotencyEngine
@@ -15,9 +21,14 @@ from payonce.idempotency.keys import record_id
 from payonce.idempotency.record_items import OPEN_LEASE_SHARDS
 from payonce.idempotency.records import IdempotencyRecord, RecordStatus
 from payonce.idempotency.window import IdempotencySettings
+from payonce.payments.cancel_waiting import follow_up_work
+from payonce.payments.planning import plan_follow_up
 from payonce.ports import Table
 from tests.support.told import MINUTE_MS, balances, body, history, payment_id
 from tests.support.world import CAPABILITIES, MERCHANT, VISIBLE_AFTER_MS, World
+
+if TYPE_CHECKING:
+    from payonce.ports import Gateway
 
 
 def test_a_captured_payment() -> None:
@@ -183,6 +194,23 @@ def test_a_reservation_is_given_back(kind: OperationKind, word: str) -> None:
     else:
         assert world.follow_up(kind, identity, "key-1").response.status == 402
     assert world.follow_up(kind, identity, "key-2").response.status == 201
+
+
+@pytest.mark.parametrize("kind", sorted(MONEY_OPERATIONS - {OperationKind.PAYMENT}))
+def test_a_gateway_that_is_not_there_has_executed_nothing(kind: OperationKind) -> None:
+    """Fails when the claim stays, or keeps the amount: nothing was sent, so the same key may be used at once."""
+    world = World()
+    manual = CaptureMethod.AUTOMATIC if kind is OperationKind.REFUND else CaptureMethod.MANUAL
+    identity = payment_id(world.create(capture=manual))
+
+    def gone(_address: object) -> Gateway:
+        raise CredentialsUnavailable("its credentials can't be opened")
+
+    plan = plan_follow_up(kind, merchant_id=MERCHANT, payment_id=identity, amount_minor=None, services=world.services)
+    with pytest.raises(CredentialsUnavailable):
+        world.engine.execute(world.request("key", kind.value), follow_up_work(plan, gone, world.services))
+    assert world.store.get(record_id(MERCHANT, kind.value, "key")) is None
+    assert world.follow_up(kind, identity, "key").response.status == 201
 
 
 @pytest.mark.parametrize("kind", sorted(MONEY_OPERATIONS - {OperationKind.PAYMENT}))

@@ -41,7 +41,7 @@ def test_a_resubmission_moves_the_horizon() -> None:
 
     ::
 
-        lost ── 40 s ── final "not found": sent again, booked, no answer ── 10 s ── "not found" is not final yet
+        lost ── 40 s ── final "not found": sent again, booked, no answer ── 11 s ── "not found" is not final yet
     """
     world = World()
     world.gateway.capabilities = CAPABILITIES["late"]
@@ -51,11 +51,38 @@ def test_a_resubmission_moves_the_horizon() -> None:
     world.clock.ms += 40_000
     world.recover()
     assert world.gateway.script == []
-    for _ in range(4):
-        world.clock.ms += 10_000
+    asked = len(world.gateway.inquiries)
+    world.clock.ms += 11_000  # past the pause before the next inquiry, and before the booking shows
+    world.recover()
+    assert len(world.gateway.inquiries) == asked + 1
+    for _ in range(3):
+        world.clock.ms += 11_000
         world.recover()
     assert world.create().response.status == 201
     assert len(world.gateway.bookings) == 1
+
+
+def test_a_doubt_is_asked_about_at_the_moment_at_which_a_not_found_becomes_final() -> None:
+    """Fails when every inquiry backs off alike: the payer would wait for minutes after the answer could be known."""
+    world = World()
+    world.gateway.capabilities = CAPABILITIES["late"]
+    world.gateway.script, world.gateway.lookup_fails = ["lost"], True
+    world.create()
+    record = world.store.get(record_id(MERCHANT, "create_payment", "key"))
+    assert record is not None
+    final_at_ms = record.submit_horizon_ms + 30_000
+    world.clock.ms = final_at_ms - 15_000
+    world.gateway.lookup_fails = False
+    for _ in range(2):
+        world.clock.ms += 1_000
+        world.recover()
+        record = world.store.get(record_id(MERCHANT, "create_payment", "key"))
+        assert record is not None
+        world.clock.ms = record.lease_expires_at_ms
+    assert (record.fence, record.lease_expires_at_ms) == (3, final_at_ms)
+    world.clock.ms += 1
+    world.recover()
+    assert world.create().response.status == 201
 
 
 def test_a_clock_that_is_ahead_settles_no_doubt_early() -> None:

@@ -259,6 +259,37 @@ def test_nothing_is_released_before_a_not_found_is_final(doubted: bool) -> None:
     release(world, record)
 
 
+def test_what_an_owner_sends_while_its_claim_is_released_by_force_is_not_final_at_once() -> None:
+    """The owner claims its key again. Fails (two bookings) when the new claim does not know that something was sent.
+
+    ::
+
+        owner      sends ───────▶ no answer ─ no claim any more ─▶ claims again: in doubt
+        operator         force
+        gateway    executes it, and shows it after 20 s
+        recovery                                                    5 s: not found, which is not final yet
+    """
+    world = late_world()
+    world.gateway.script = ["booked_lost"]
+    submit = world.gateway.submit
+
+    def released_meanwhile(*arguments: Any) -> Any:
+        outcome = submit(*arguments)
+        release(world, stored(world), force=True)
+        return outcome
+
+    world.gateway.submit = released_meanwhile  # type: ignore[method-assign]
+    assert world.create().response.status == 202
+    world.gateway.submit = submit  # type: ignore[method-assign]
+    assert stored(world).fence == 1
+    for _ in range(8):
+        world.clock.ms += 6_000
+        world.recover()
+    assert world.create().response.status == 201
+    assert len(world.gateway.bookings) == 1
+    assert world.errors == []
+
+
 def test_where_no_not_found_is_final_or_the_gateway_is_unknown_only_force_releases() -> None:
     """Fails when what a gateway never says for certain is taken from whoever looked at its dashboard."""
     worlds = World(), World()

@@ -131,6 +131,9 @@ def test_inquiries_are_spaced_out_and_never_sleep_past_the_settling_time() -> No
     ]
     settling = judge(NotFound(), LATE, 31_000, 30_000, owners=9)
     assert settling == AskLater(SUBMITTED_MS + 60_000)
+    # At that very moment nothing is left to wait for: a gateway that gives no answer then is not asked without a pause.
+    silent = judge(Unknown("x"), LATE, 60_000, 30_000, owners=1)
+    assert silent == AskLater(SUBMITTED_MS + 60_000 + FIRST_INQUIRY_DELAY_MS)
 
 
 FRESH = AttemptedPlan(submission=2)

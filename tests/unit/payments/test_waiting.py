@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from payonce.domain.errors import KeyExpired, PaymentStateConflict
-from payonce.domain.gateway import CaptureMethod, OperationKind, Payer
+from payonce.domain.gateway import CaptureMethod, OperationKind, Payer, Unknown
 from payonce.domain.payment import TransitionError
 from payonce.idempotency.records import RecordStatus
 from payonce.payments.payment_reads import get_balances, get_history
@@ -164,6 +164,17 @@ def test_a_payer_who_is_absent_is_not_asked() -> None:
     assert len(gateway.withdrawn) == 1
 
 
+def test_what_seems_to_wait_right_after_a_lost_answer_is_not_withdrawn_yet() -> None:
+    """What was sent may be about to execute. Fails when the first owner withdraws it, and not a later one."""
+    world, gateway = world_of()
+    gateway.unanswered = 1
+    assert world.create(payment_method="pm_3ds", payer=Payer.ABSENT).response.status == 202
+    assert (len(gateway.inquiries), gateway.withdrawn) == (1, [])
+    pass_time(world, 2)
+    assert world.create(payment_method="pm_3ds", payer=Payer.ABSENT).response.status == 402
+    assert len(gateway.withdrawn) == 1
+
+
 def test_after_the_payer_a_gateway_may_process_for_days() -> None:
     world, gateway = world_of()
     payment_id = told(world.create(payment_method="pm_3ds"))["id"]
@@ -184,6 +195,20 @@ def test_a_lost_answer_about_a_payer_is_found_by_asking() -> None:
     again = world.create(payment_method="pm_3ds")
     assert (again.response.status, told(again)["status"]) == (201, "requires_action")
     assert events(world, told(again)["id"]) == ["payment.in_doubt", "payment.requires_action"]
+    assert len(gateway.submissions) == 1
+
+
+def test_a_payment_whose_request_was_lost_is_held_once_it_is_sent_again() -> None:
+    """Fails (a doubt that is shown until the next inquiry) when a resubmission can't be held."""
+    world, gateway = world_of()
+    hold = gateway.submit
+    gateway.submit = lambda *_: Unknown("the request was lost", repeatable=True)  # type: ignore[method-assign]
+    doubted = told(world.create(payment_method="pm_debit"))
+    assert doubted["status"] == "in_doubt"
+    gateway.submit = hold  # type: ignore[method-assign]
+    world.clock.ms += MINUTE_MS
+    world.recover()
+    assert events(world, doubted["id"]) == ["payment.in_doubt", "payment.processing"]
     assert len(gateway.submissions) == 1
 
 
