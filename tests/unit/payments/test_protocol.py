@@ -39,6 +39,21 @@ def test_a_captured_payment() -> None:
     assert balances(world) == {"gateway_receivable:bank": 1000, "merchant_payable": -1000}
 
 
+def test_a_fresh_payment_reads_no_payment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There can be none yet. Fails when each new payment costs a read unit or two."""
+    world, read = World(), list[Table]()
+    for name in ("get", "query"):
+        found = getattr(world.database, name)
+
+        def noting(table: Table, *given: Any, found: Any = found, **named: Any) -> Any:
+            read.append(table)
+            return found(table, *given, **named)
+
+        monkeypatch.setattr(world.database, name, noting)
+    assert world.create().response.status == 201
+    assert Table.PAYMENTS not in read
+
+
 def test_a_copy_that_waited_for_anothers_claim_begins_with_its_own() -> None:
     """Fails when its claim is dated from before the wait: routing takes the difference for the gateway's latency."""
     world, naps = World(), itertools.count()
