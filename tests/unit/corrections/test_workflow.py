@@ -11,8 +11,11 @@ from payonce.corrections.correction_lists import corrections_with_status
 from payonce.corrections.policy import Policy
 from payonce.corrections.record import CorrectionStatus
 from payonce.domain.errors import CorrectionStateConflict, OutcomeUnknown, SelfApprovalRefused
-from payonce.domain.gateway import CaptureMethod, OperationKind
-from payonce.payments.corrective_plan import corrective_reference
+from payonce.domain.gateway import CaptureMethod, Instruction, OperationKind
+from payonce.domain.ledger import JournalEntry, Movement, MovementKind, recognition, reversed_postings
+from payonce.idempotency.keys import record_id
+from payonce.payments.corrective_plan import OPERATION, corrective_reference
+from payonce.payments.journal import entries_of
 from payonce.ports import Table
 from payonce.reconciliation.cases.case_store import CaseStore
 from payonce.reconciliation.cases.match_store import MatchStore
@@ -29,7 +32,7 @@ from tests.support.corrections import (
     duplicate_capture,
     identity_of,
 )
-from tests.support.world import REMEMBERING, World
+from tests.support.world import MERCHANT, REMEMBERING, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,6 +84,68 @@ def test_a_failure_that_the_gateway_keeps_ends_the_attempt(world: World, make: C
     assert [sent.gateway_reference for sent in world.gateway.submissions[asked:]] == [
         corrective_reference(found.break_id)
     ]
+
+
+@pytest.mark.parametrize("word", ["ok", "lost"])
+def test_what_is_sent_and_booked_of_a_surplus_names_its_own_charge(world: World, word: str) -> None:
+    """By its request, and by recovery. Fails when a member is another charge's, so that a run would find it for ever."""
+    found = duplicate_capture(world)
+    own = world.gateway.submissions[0]
+    begun_at_ms, sent_before = world.clock.now_ms(), len(world.gateway.submissions)
+    world.gateway.script = [word]
+    corrections = corrections_in(world)
+    corrections.advance(found, deadline(world))
+    claim_id = record_id(MERCHANT, OPERATION, f"{found.break_id}-1")
+    if word == "lost":
+        open_claim = world.store.get(claim_id)
+        assert open_claim is not None
+        assert (open_claim.lane, open_claim.resource) == ("bank", f"/payments/{found.payment_id}")
+    world.clock.ms += 61_000 if word == "lost" else 0
+    world.recover()
+    assert corrections.advance(found, deadline(world)).correction.status is _S.CORRECTED
+    instruction = Instruction(
+        kind=OperationKind.REFUND,
+        gateway_reference=corrective_reference(found.break_id),
+        merchant_id=MERCHANT,
+        payment_id=found.payment_id or "",
+        money=own.money,
+        capture_method=own.capture_method,
+        payment_method=own.payment_method,
+        gateway_charge_id=found.surplus_gateway_payment_id,
+        first_submitted_at_ms=begun_at_ms,
+    )
+    sent = world.gateway.submissions[sent_before:]
+    assert sent == [instruction] * (1 if word == "ok" else 2)
+    came = JournalEntry(
+        merchant_id=MERCHANT,
+        payment_id=found.payment_id or "",
+        version=1,
+        currency="EUR",
+        description="correction.recognised",
+        booked_at_ms=world.clock.now_ms(),
+        postings=recognition("bank", 1000),
+        break_id=found.break_id,
+        movement=Movement(
+            kind=MovementKind.CHARGE,
+            gateway="bank",
+            gateway_reference=own.gateway_reference,
+            gateway_payment_id=found.surplus_gateway_payment_id,
+            payer=None,
+            idempotency_record_id=claim_id,
+        ),
+    )
+    assert came.movement is not None
+    went = replace(
+        came,
+        version=2,
+        description="correction.reversed",
+        postings=reversed_postings(recognition("bank", 1000)),
+        movement=replace(
+            came.movement, kind=MovementKind.REFUND, gateway_reference=corrective_reference(found.break_id)
+        ),
+    )
+    entries = entries_of(world.database, MERCHANT, found.payment_id or "")
+    assert [entry for entry in entries if entry.break_id] == [came, went]
 
 
 def test_after_the_keys_window_it_is_still_once(world: World) -> None:

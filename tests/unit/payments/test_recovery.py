@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from payonce.domain.errors import WriteConflict
 from payonce.idempotency.keys import record_id
 from payonce.idempotency.window import LEASE_MARGIN_MS
 from payonce.payments.payment_work import COMMIT_RESERVE_MS
 from tests.support.world import CAPABILITIES, LATE_VISIBLE_MS, MERCHANT, ManualClock, ScriptedGateway, World
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from payonce.domain.gateway import Instruction, SubmitOutcome
-    from payonce.ports import Deadline
+    from payonce.ports import Deadline, Write
 
 MINUTE_MS = 60_000
 
@@ -82,6 +85,27 @@ def test_a_doubt_is_asked_about_at_the_moment_at_which_a_not_found_becomes_final
     assert (record.fence, record.lease_expires_at_ms) == (3, final_at_ms)
     world.clock.ms += 1
     world.recover()
+    assert world.create().response.status == 201
+
+
+def test_recovery_knows_that_a_doubt_was_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails when it begins as if there were no payment: the transaction is refused, which is paid for like a write."""
+    world, refused = World(), list[WriteConflict]()
+    write = world.database.write
+
+    def noting(writes: Sequence[Write]) -> None:
+        try:
+            write(writes)
+        except WriteConflict as conflict:
+            refused.append(conflict)
+            raise
+
+    world.gateway.script = ["lost"]
+    world.create()
+    monkeypatch.setattr(world.database, "write", noting)
+    world.clock.ms += MINUTE_MS
+    world.recover()
+    assert refused == []
     assert world.create().response.status == 201
 
 
