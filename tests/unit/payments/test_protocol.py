@@ -14,7 +14,8 @@ from payonce.domain.errors import (
     NotFound,
     PaymentStateConflict,
 )
-from payonce.domain.gateway import MONEY_OPERATIONS, CaptureMethod, OperationKind
+from payonce.domain.gateway import MONEY_OPERATIONS, CaptureMethod, OperationKind, Pending, Succeeded
+from payonce.domain.money import Money
 from payonce.idempotency.claim_recovery import RUN_INTERVAL_MS
 from payonce.idempotency.engine import IdempotencyEngine
 from payonce.idempotency.keys import record_id
@@ -22,6 +23,9 @@ from payonce.idempotency.record_items import OPEN_LEASE_SHARDS
 from payonce.idempotency.records import IdempotencyRecord, RecordStatus
 from payonce.idempotency.window import IdempotencySettings
 from payonce.payments.cancel_waiting import follow_up_work
+from payonce.payments.create import CreatePayment, plan_payment
+from payonce.payments.operations import NewPayment
+from payonce.payments.payment_work import Doubted
 from payonce.payments.planning import plan_follow_up
 from payonce.ports import Table
 from tests.support.told import MINUTE_MS, balances, body, history, payment_id
@@ -52,6 +56,17 @@ def test_a_fresh_payment_reads_no_payment(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setattr(world.database, name, noting)
     assert world.create().response.status == 201
     assert Table.PAYMENTS not in read
+
+
+def test_a_second_draft_of_a_payment_goes_on_from_what_is_stored_by_then() -> None:
+    """Fails when it begins anew: its writes would be refused as often as they are tried."""
+    world = World()
+    new = NewPayment(money=Money(1000, "EUR"), payment_method="pm_1", capture_method=CaptureMethod.AUTOMATIC)
+    plan = plan_payment(new, merchant_id=MERCHANT, route=lambda _id: "bank", services=world.services)
+    work = CreatePayment(plan, lambda _at: world.gateway, world.services)
+    for result in (Doubted(), Pending("ch_1", "processing"), Succeeded("ch_1", "op_1")):
+        world.database.write(work.draft(result).writes)
+    assert history(world, plan.payment_id) == ["payment.in_doubt", "payment.processing", "payment.captured"]
 
 
 def test_a_copy_that_waited_for_anothers_claim_begins_with_its_own() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -25,10 +26,11 @@ from payonce.idempotency.records import RecordStatus
 from payonce.idempotency.release import MAX_ATTEMPTS, ReleaseOrder
 from payonce.idempotency.window import LEASE_MARGIN_MS
 from payonce.payments.planning import load_payment
-from payonce.payments.recovery_run import release_desk
+from payonce.payments.recovery_run import release_desk, work_for
 from payonce.payments.setups.load import load_method
 from payonce.ports import Adjust, Table
 from payonce.stores.memory import MemoryDatabase
+from payonce.webhooks.commit_work import ManagementWork
 from tests.support.setups import events_of
 from tests.support.stored import events_in
 from tests.support.world import HONOURING, LATE, LATE_VISIBLE_MS, MERCHANT, World
@@ -42,6 +44,13 @@ if TYPE_CHECKING:
     from payonce.ports import Gateway, Write
 
 LEASE_MS = 31_000
+MANAGEMENT = (
+    "payonce.webhooks.manage",
+    "payonce.webhooks.redeliver",
+    "payonce.reconciliation.cases.case_work",
+    "payonce.reconciliation.cases.match_work",
+    "payonce.corrections.correction_requests",
+)
 FINDING = "no charge under this reference"
 
 
@@ -429,6 +438,34 @@ def test_a_claim_whose_work_is_all_in_its_commit_needs_no_look_at_a_gateway() ->
     key = {"id": record.record_id}
     world.database.write([Adjust(table=Table.IDEMPOTENCY, key=key, set={"plan": {"kind": "webhook_endpoint.create"}})])
     release(world, stored(world), finding="")
+    assert world.store.get(record.record_id) is None
+
+
+def _kinds(work: type[ManagementWork]) -> set[str]:
+    found = {vars(work)["kind"]} if "kind" in vars(work) else set()
+    return found.union(*map(_kinds, work.__subclasses__()))
+
+
+def test_every_work_that_is_all_in_its_commit_is_known_as_such() -> None:
+    """Fails when recovery takes such a claim for another program's, and leaves it open for ever."""
+    for module in MANAGEMENT:
+        importlib.import_module(module)
+    world = World()
+    record = in_doubt(world)
+    kinds = _kinds(ManagementWork)
+    assert {kind.partition(".")[0] for kind in kinds} == {
+        "webhook_endpoint",
+        "webhook_delivery",
+        "webhook_replay",
+        "break",
+    }
+    for kind in kinds:
+        assert work_for(replace(record, plan={"kind": kind}), lambda _at: world.gateway, world.services) is None
+    world.database.write(
+        [Adjust(table=Table.IDEMPOTENCY, key={"id": record.record_id}, set={"plan": {"kind": max(kinds)}})]
+    )
+    world.clock.ms += LEASE_MS
+    assert world.recover().concluded == 1
     assert world.store.get(record.record_id) is None
 
 
