@@ -14,8 +14,9 @@ from payonce.domain.errors import (
     NotFound,
     PaymentStateConflict,
 )
-from payonce.domain.gateway import MONEY_OPERATIONS, CaptureMethod, OperationKind, Pending, Succeeded
+from payonce.domain.gateway import MONEY_OPERATIONS, CaptureMethod, Declined, OperationKind, Pending, Succeeded
 from payonce.domain.money import Money
+from payonce.domain.payment import TransitionError
 from payonce.idempotency.claim_recovery import RUN_INTERVAL_MS
 from payonce.idempotency.engine import IdempotencyEngine
 from payonce.idempotency.keys import record_id
@@ -67,6 +68,18 @@ def test_a_second_draft_of_a_payment_goes_on_from_what_is_stored_by_then() -> No
     for result in (Doubted(), Pending("ch_1", "processing"), Succeeded("ch_1", "op_1")):
         world.database.write(work.draft(result).writes)
     assert history(world, plan.payment_id) == ["payment.in_doubt", "payment.processing", "payment.captured"]
+
+
+def test_a_payment_that_has_ended_is_not_drafted_over() -> None:
+    """Fails when a draft takes a stored payment for one in doubt: what was told as declined would become captured."""
+    world = World()
+    new = NewPayment(money=Money(1000, "EUR"), payment_method="pm_1", capture_method=CaptureMethod.AUTOMATIC)
+    plan = plan_payment(new, merchant_id=MERCHANT, route=lambda _id: "bank", services=world.services)
+    work = CreatePayment(plan, lambda _at: world.gateway, world.services)
+    for result in (Doubted(), Declined("declined", "No.")):
+        world.database.write(work.draft(result).writes)
+    with pytest.raises(TransitionError):
+        work.draft(Succeeded("ch_1", "op_1"))
 
 
 def test_a_copy_that_waited_for_anothers_claim_begins_with_its_own() -> None:
@@ -293,9 +306,6 @@ def test_in_doubt_never_goes_to_another_gateway() -> None:
     world.gateway.lookup_fails = False
     names: list[str] = []
     original = world.gateway
-    from payonce.domain.money import Money
-    from payonce.payments.create import CreatePayment, plan_payment
-    from payonce.payments.operations import NewPayment
 
     def named(name: str) -> Any:
         names.append(name)
