@@ -6,6 +6,7 @@ Stripe's life of a set-up (https://docs.stripe.com/payments/setupintents/lifecyc
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ from payonce.domain.errors import GatewayRefused, GatewayUnavailable, NotFound, 
 from payonce.domain.gateway import CaptureMethod, MethodSaved, OperationKind, PaymentMethodType, Succeeded, Unknown
 from payonce.domain.money import Money
 from payonce.domain.setup import SETUP_TRANSITIONS, SetupStatus, is_saved_method
+from payonce.idempotency.keys import record_id
 from payonce.payments.create import CreatePayment, plan_payment
 from payonce.payments.operations import NewPayment
 from payonce.payments.payment_reads import get_balances
@@ -314,6 +316,17 @@ def test_a_revoked_method_is_charged_no_more() -> None:
     assert world.revoke(method.method_id).response == answer.response
     with pytest.raises(SetupStateConflict):
         world.revoke(method.method_id, "key-again")
+
+
+def test_a_method_that_another_merchant_has_saved_is_not_charged() -> None:
+    """Fails, or breaks, when a claim is made for a token whose method is not this merchant's."""
+    world, gateway = world_of()
+    method = replace(saved(world), method_id="pm_of_another_merchant")
+    sent = len(gateway.submissions)
+    with pytest.raises(NotFound, match="pm_of_another_merchant"):
+        world.charge_saved(method)
+    assert len(gateway.submissions) == sent
+    assert world.store.get(record_id(MERCHANT, "create_payment", "key-saved")) is None
 
 
 @pytest.mark.parametrize("word", ["booked_lost", "lost"])
