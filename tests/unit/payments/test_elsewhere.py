@@ -19,9 +19,11 @@ from hypothesis import strategies as st
 from payonce.domain.errors import PaymentStateConflict
 from payonce.domain.gateway import CaptureMethod, ChargeState, OperationKind
 from payonce.domain.payment import Payment, PaymentStatus
+from payonce.idempotency.keys import record_id
+from payonce.payments.at_gateway import catch_up, changes_of
 from payonce.payments.elsewhere import effects_of, unknown_to_us
 from payonce.payments.stored_payments import find_payment
-from payonce.ports import Table
+from payonce.ports import Deadline, Table
 from tests.support.stored import entries_in
 from tests.support.told import MINUTE_MS, balances, body, history
 from tests.support.world import FORGETFUL, MERCHANT, World
@@ -212,11 +214,107 @@ def test_a_charge_that_can_not_be_read_leaves_the_request_in_doubt() -> None:
     world.gateway.elsewhere(CAPTURE, 1000)
     world.gateway.lookup_fails = True
     assert world.follow_up(VOID, payment_id, "key-1").response.status == 202
+    record = world.store.get(record_id(MERCHANT, VOID.value, "key-1"))
+    assert record is not None
+    assert record.submit_horizon_ms >= world.clock.ms  # it was sent: a "not found" is not final yet
     world.gateway.lookup_fails = False
     world.clock.ms += MINUTE_MS
     world.recover()
     assert world.follow_up(VOID, payment_id, "key-1").response.status == 409
     assert amounts(stored(world, payment_id)) == ("captured", 1000, 0, 0, 1000)
+
+
+def test_a_charge_in_another_currency_is_not_compared_with_the_payment() -> None:
+    """Fails when amounts of two currencies are: 1000 yen would be booked as 10 euros that somebody has captured."""
+    world, payment_id = authorized()
+    world.gateway.elsewhere(CAPTURE, 1000)
+    shown = ChargeState(captured_minor=1000, refunded_minor=0, voided=False, currency="JPY")
+    world.gateway.read_charge = lambda *_: shown  # type: ignore[method-assign]
+    assert world.follow_up(VOID, payment_id, "key-1").response.status == 402
+    assert amounts(stored(world, payment_id)) == ("authorized", 0, 0, 1000, 0)
+
+
+def test_what_was_found_holds_for_the_payment_that_it_was_compared_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails when it is booked on a payment that has changed since, and that the charge was never compared with.
+
+    ::
+
+        dashboard   refunds 600
+        B           asks for 600: refused ── charge read, payment read, compared ─────────────▶ looks again: 402
+        A                                                                   refund of 300 commits
+    """
+    world, payment_id = captured()
+    world.gateway.elsewhere(REFUND, 600)
+    compare = changes_of
+
+    def then_a_commits(*given: Any, **named: Any) -> Any:
+        found = compare(*given, **named)
+        monkeypatch.undo()
+        assert world.follow_up(REFUND, payment_id, "key-a", 300).response.status == 201
+        return found
+
+    monkeypatch.setattr("payonce.payments.follow_up.changes_of", then_a_commits)
+    assert world.follow_up(REFUND, payment_id, "key-b", 600).response.status == 402
+    assert amounts(stored(world, payment_id)) == ("partially_refunded", 1000, 300, 0, 700)
+
+
+def test_a_payment_that_changed_while_the_request_was_sent_is_compared_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails when the commit starts from the payment as it was before: it is refused, and all is read again."""
+    world, payment_id = captured()
+    world.gateway.elsewhere(REFUND, 600)
+    submit, compared = world.gateway.submit, list[Any]()
+
+    def after_a(*given: Any) -> Any:
+        world.gateway.submit = submit  # type: ignore[method-assign]
+        assert world.follow_up(REFUND, payment_id, "key-a", 100).response.status == 201
+        return submit(*given)
+
+    def noting(*given: Any, **named: Any) -> Any:
+        compared.append(given)
+        return changes_of(*given, **named)
+
+    world.gateway.submit = after_a  # type: ignore[method-assign]
+    monkeypatch.setattr("payonce.payments.follow_up.changes_of", noting)
+    assert world.follow_up(REFUND, payment_id, "key-b", 600).response.status == 201
+    assert len(compared) == 1
+    assert amounts(stored(world, payment_id)) == ("partially_refunded", 1000, 700, 0, 300)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "said"),
+    [
+        ([], "the payer's bank has taken 300 back."),
+        ([REFUND], "somebody has refunded 100 of the payment and the payer's bank has taken 300 back."),
+        (
+            [REFUND, REFUND],
+            "somebody has refunded 100 of the payment and somebody has refunded 100 of the payment and the payer's "
+            "bank has taken 300 back.",
+        ),
+    ],
+)
+def test_the_refusal_says_what_the_payers_bank_took_since_it_was_last_told(
+    kinds: list[OperationKind], said: str
+) -> None:
+    """Fails when it says more than was done, or nothing of it, or counts what was known before."""
+    world, payment_id = captured()
+    world.gateway.reversed_minor = 200
+    deadline = Deadline(world.clock.ms + 20_000)
+    assert catch_up(world.services, world.gateway, stored(world, payment_id), deadline).changes
+    world.gateway.reversed_minor = 500
+    for kind in kinds:
+        world.gateway.elsewhere(kind, 100)
+    answer = world.follow_up(REFUND, payment_id, "key-1", 700)
+    assert answer.response.status == 409
+    assert body(answer)["detail"] == (f"No refund was executed: at the gateway, and not through this API, {said}")
+
+
+def test_the_refusal_says_what_was_voided() -> None:
+    world, payment_id = authorized()
+    world.gateway.elsewhere(VOID, 1000)
+    answer = world.follow_up(CAPTURE, payment_id, "key-1", 400)
+    assert body(answer)["detail"] == (
+        "No capture was executed: at the gateway, and not through this API, somebody has voided 1000 of the payment."
+    )
 
 
 def test_captured_in_part_elsewhere_where_parts_are_possible() -> None:

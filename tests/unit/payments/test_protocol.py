@@ -239,6 +239,49 @@ def test_a_reservation_is_given_back(kind: OperationKind, word: str) -> None:
     assert world.follow_up(kind, identity, "key-2").response.status == 201
 
 
+def test_a_follow_up_that_is_answered_reads_its_payment_no_more() -> None:
+    """Fails when its commit costs a read that its preparation has made."""
+    world, read = World(), list[Table]()
+    identity = payment_id(world.create())
+    submit, get = world.gateway.submit, world.database.get
+
+    def noting(table: Table, key: Any) -> Any:
+        read.append(table)
+        return get(table, key)
+
+    def answered(*given: Any) -> Any:
+        outcome = submit(*given)
+        world.database.get = noting  # type: ignore[method-assign]
+        return outcome
+
+    world.gateway.submit = answered  # type: ignore[method-assign]
+    assert world.follow_up(OperationKind.REFUND, identity, "key").response.status == 201
+    assert Table.PAYMENTS not in read
+
+
+@pytest.mark.parametrize("word", ["decline", "lost"])
+@pytest.mark.parametrize("kind", sorted(MONEY_OPERATIONS - {OperationKind.PAYMENT}))
+def test_the_refusal_of_a_follow_up_shows_the_operation(kind: OperationKind, word: str) -> None:
+    """Fails when a 402 does not say which operation has ended, and how its payment is left."""
+    world = World()
+    manual = CaptureMethod.AUTOMATIC if kind is OperationKind.REFUND else CaptureMethod.MANUAL
+    identity = payment_id(world.create("first", capture=manual))
+    world.gateway.script, world.gateway.lookup_fails = [word], word == "lost"
+    world.follow_up(kind, identity, "key")
+    world.clock.ms += 120 * MINUTE_MS  # too late to send it again
+    world.gateway.lookup_fails = False
+    world.recover()
+    ended = world.follow_up(kind, identity, "key")
+    assert ended.response.status == 402
+    operation = body(ended)["operation"]
+    assert operation["status"] == ("declined" if word == "decline" else "failed")
+    assert (operation["payment_id"], operation["payment"]["id"], operation["amount_minor"]) == (
+        identity,
+        identity,
+        1000,
+    )
+
+
 @pytest.mark.parametrize("kind", sorted(MONEY_OPERATIONS - {OperationKind.PAYMENT}))
 def test_a_gateway_that_is_not_there_has_executed_nothing(kind: OperationKind) -> None:
     """Fails when the claim stays, or keeps the amount: nothing was sent, so the same key may be used at once."""

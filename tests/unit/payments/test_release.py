@@ -310,6 +310,21 @@ def test_where_no_not_found_is_final_or_the_gateway_is_unknown_only_force_releas
         release(world, record, gateway_named, force=True)
 
 
+@pytest.mark.parametrize("kind", [OperationKind.VOID, OperationKind.REFUND])
+def test_what_takes_no_capture_is_released_although_its_gateway_is_gone(kind: OperationKind) -> None:
+    """Fails when the release asks the gateway how it captures: nobody could ever end the doubt."""
+    world = World()
+    capture = CaptureMethod.AUTOMATIC if kind is OperationKind.REFUND else CaptureMethod.MANUAL
+    payment_id = world.create("first", capture=capture).response.headers["location"].split("/")[-1]
+    before = load_payment(world.services, MERCHANT, payment_id)
+    world.gateway.script, world.gateway.lookup_fails = ["lost"], True
+    world.follow_up(kind, payment_id, "key")
+    world.clock.ms += LEASE_MARGIN_MS
+    release(world, stored(world, kind.value), _gone, force=True)
+    after = load_payment(world.services, MERCHANT, payment_id)
+    assert (after.capturable_minor, after.refundable_minor) == (before.capturable_minor, before.refundable_minor)
+
+
 def _gone(name: str) -> Gateway:
     raise GatewayUnavailable(f"{name} is not configured")
 

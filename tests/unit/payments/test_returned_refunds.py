@@ -35,7 +35,7 @@ from payonce.payments.payment_reads import get_history
 from payonce.ports import Table
 from tests.support.disputes import dispute
 from tests.support.told import MINUTE_MS, balances, body, history
-from tests.support.world import FORGETFUL, MERCHANT, World
+from tests.support.world import FORGETFUL, MERCHANT, REMEMBERING, World
 from tests.unit.payments.test_elsewhere import CHARGED, captured, stored
 from tests.unit.payments.test_taken_back import S, look
 
@@ -419,6 +419,24 @@ def test_a_refused_refund_that_the_charge_shows_under_its_own_reference_was_exec
     entries = refund_entries(world, payment_id)
     references = [entry.movement.gateway_reference for entry in entries if entry.movement is not None]
     assert references == ([] if back else [ours.instruction.gateway_reference])
+
+
+def test_a_refused_refund_is_booked_under_the_reference_that_the_charge_shows() -> None:
+    """Its first one, which no lookup has found. Fails when the books name the second: no report has a row of it."""
+    world, payment_id = captured()
+    world.gateway.capabilities = REMEMBERING
+    world.gateway.script, world.gateway.visible_after_ms = ["booked_remembered"], 1_000 * MINUTE_MS
+    assert world.follow_up(REFUND, payment_id, "key", 700).response.status == 202
+    for _ in range(5):
+        world.clock.ms += MINUTE_MS
+        world.recover()
+    assert world.errors == []
+    first, second = [sent.gateway_reference for sent in world.gateway.submissions if sent.kind is REFUND]
+    assert first != second
+    assert world.follow_up(REFUND, payment_id, "key", 700).response.status == 201
+    [entry] = refund_entries(world, payment_id)
+    assert entry.movement is not None
+    assert entry.movement.gateway_reference == first
 
 
 def test_a_refund_of_the_same_amount_that_came_back_is_not_what_was_asked_for() -> None:

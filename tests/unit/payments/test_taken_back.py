@@ -240,6 +240,18 @@ def test_a_refund_that_the_gateway_refuses_because_of_a_dispute_brings_the_dispu
     assert look(world, payment_id) == CaughtUp()
 
 
+def test_a_refusal_says_of_a_dispute_beside_what_else_was_done() -> None:
+    """Fails when only one of the two is said."""
+    world, payment_id = captured()
+    world.gateway.elsewhere(REFUND, 200)
+    world.gateway.disputes = (dispute(S.EVIDENCE_DUE, 800, amount_minor=800),)
+    answer = world.follow_up(REFUND, payment_id, "key-1", 500)
+    assert answer.response.status == 409
+    assert body(answer)["detail"].endswith(
+        "somebody has refunded 200 of the payment and the payment is disputed, and 800 of it withdrawn."
+    )
+
+
 def test_a_refund_in_flight_while_a_dispute_withdraws_its_money() -> None:
     """Fails when what the refund has reserved counts as the dispute's, or is given back twice when it is declined."""
     world, payment_id = captured()
