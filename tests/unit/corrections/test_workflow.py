@@ -88,7 +88,7 @@ def test_a_failure_that_the_gateway_keeps_ends_the_attempt(world: World, make: C
 
 @pytest.mark.parametrize("word", ["ok", "lost"])
 def test_what_is_sent_and_booked_of_a_surplus_names_its_own_charge(world: World, word: str) -> None:
-    """By its request, and by recovery. Fails when a member is another charge's, so that a run would find it for ever."""
+    """By its request, and by recovery. Fails when a member is another charge's: a run would find it for ever."""
     found = duplicate_capture(world)
     own = world.gateway.submissions[0]
     begun_at_ms, sent_before = world.clock.now_ms(), len(world.gateway.submissions)
@@ -100,6 +100,7 @@ def test_what_is_sent_and_booked_of_a_surplus_names_its_own_charge(world: World,
         open_claim = world.store.get(claim_id)
         assert open_claim is not None
         assert (open_claim.lane, open_claim.resource) == ("bank", f"/payments/{found.payment_id}")
+        assert open_claim.claim_id.startswith("cor_")
     world.clock.ms += 61_000 if word == "lost" else 0
     world.recover()
     assert corrections.advance(found, deadline(world)).correction.status is _S.CORRECTED

@@ -7,16 +7,21 @@ from typing import TYPE_CHECKING
 import pytest
 
 from payonce.domain.errors import WriteConflict
+from payonce.domain.gateway import OperationKind
+from payonce.idempotency.claim_recovery import CARRIED_ON_BY
 from payonce.idempotency.keys import record_id
 from payonce.idempotency.window import LEASE_MARGIN_MS
 from payonce.payments.payment_work import COMMIT_RESERVE_MS
+from payonce.payments.recovery_run import Recovery
+from payonce.ports import Adjust, Deadline, Table
+from payonce.recovery.messages import AskMessage
 from tests.support.world import CAPABILITIES, LATE_VISIBLE_MS, MERCHANT, ManualClock, ScriptedGateway, World
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from payonce.domain.gateway import Instruction, SubmitOutcome
-    from payonce.ports import Deadline, Write
+    from payonce.ports import Write
 
 MINUTE_MS = 60_000
 
@@ -182,3 +187,93 @@ def test_a_doubt_that_outlasts_the_window_is_still_a_doubt() -> None:
     assert world.create().response == first.response
     assert first.response.status == 202
     assert len(world.gateway.submissions) == 1
+
+
+def refund_in_doubt(world: World) -> str:
+    """Leave a refund in doubt, whose claim does not name its gateway; return the claim's id."""
+    location = world.create("first").response.headers["location"]
+    world.gateway.script, world.gateway.lookup_fails = ["lost"], True
+    world.follow_up(OperationKind.REFUND, location.split("/")[-1], "key")
+    world.gateway.lookup_fails = False
+    return record_id(MERCHANT, "refund", "key")
+
+
+def recovery_of(world: World, asked: list[object]) -> Recovery:
+    """Return the world's recovery; ``asked`` gets each address whose gateway it wants."""
+
+    def named(address: object) -> ScriptedGateway:
+        asked.append(address)
+        return world.gateway
+
+    return Recovery(engine=world.engine, services=world.services, gateway_named=named)
+
+
+def test_a_claim_of_a_silent_gateway_is_left_alone_and_no_other_one() -> None:
+    """Whether the claim names its gateway or not. Fails when it is taken over, or when all claims wait with it."""
+    for names_it in (True, False):
+        world, asked = World(), list[object]()
+        if names_it:
+            world.gateway.script, world.gateway.lookup_fails = ["lost"], True
+            world.create()
+            world.gateway.lookup_fails = False
+        open_id = record_id(MERCHANT, "create_payment", "key") if names_it else refund_in_doubt(world)
+        world.clock.ms += MINUTE_MS
+        before = world.store.get(open_id)
+        assert before is not None
+        assert before.lane == ("bank" if names_it else "")
+        recovery, deadline = recovery_of(world, asked), Deadline(world.clock.ms + 25_000)
+        silent = AskMessage(lane="", claims=(), silent=frozenset({"bank"}))
+        assert recovery.recover(open_id, deadline, silent) is False
+        assert world.store.get(open_id) == before
+        assert len(asked) == (0 if names_it else 1)  # only a claim that does not say it costs a look
+        asked.clear()
+        others = AskMessage(lane="", claims=(), silent=frozenset({"another"}))
+        assert recovery.recover(open_id, deadline, others) is True
+        assert len(asked) == (1 if names_it else 2)
+
+
+def test_where_nobody_is_silent_no_claim_is_looked_into_before_its_takeover() -> None:
+    """Fails when each claim that does not name its gateway costs two reads."""
+    world, asked = World(), list[object]()
+    open_id = refund_in_doubt(world)
+    world.clock.ms += MINUTE_MS
+    assert recovery_of(world, asked).recover(open_id, Deadline(world.clock.ms + 25_000)) is True
+    assert len(asked) == 1
+
+
+def test_a_claim_that_is_all_in_its_commit_waits_for_no_gateway() -> None:
+    """Fails, or breaks, when it is asked for its gateway because one is silent."""
+    world = World()
+    open_id = refund_in_doubt(world)
+    plan = {"kind": "webhook_endpoint.create"}
+    world.database.write([Adjust(table=Table.IDEMPOTENCY, key={"id": open_id}, set={"plan": plan})])
+    world.clock.ms += MINUTE_MS
+    silent = AskMessage(lane="", claims=(), silent=frozenset({"bank"}))
+    assert recovery_of(world, []).recover(open_id, Deadline(world.clock.ms + 25_000), silent) is True
+    assert world.store.get(open_id) is None
+
+
+def test_a_claim_that_another_recovery_carries_on_is_left_to_it() -> None:
+    """Fails when it is taken over, or counts as one that this recovery still has to conclude."""
+    world, asked = World(), list[object]()
+    open_id = refund_in_doubt(world)
+    plan = {"kind": "request", CARRIED_ON_BY: "proxy"}
+    world.database.write([Adjust(table=Table.IDEMPOTENCY, key={"id": open_id}, set={"plan": plan})])
+    world.clock.ms += MINUTE_MS
+    before, deadline = world.store.get(open_id), Deadline(world.clock.ms + 25_000)
+    recovery = recovery_of(world, asked)
+    assert recovery.recover(open_id, deadline) is None
+    assert (world.store.get(open_id), asked) == (before, [])
+    assert recovery.recover("a claim that is gone by now", deadline) is False
+
+
+def test_news_of_a_doubt_are_asked_about_before_its_turn() -> None:
+    """Fails when what an event tells has to wait for the pause."""
+    world = World()
+    open_id = refund_in_doubt(world)
+    recovery, deadline = recovery_of(world, []), Deadline(world.clock.ms + 25_000)
+    world.clock.ms = deadline.at_ms - 24_000
+    assert recovery.recover(open_id, deadline) is False
+    world.gateway.elsewhere(OperationKind.REFUND, 1)
+    world.gateway.bookings[-1].instruction = world.gateway.submissions[-1]  # it was executed
+    assert recovery.recover(open_id, deadline, early=True) is True

@@ -21,6 +21,7 @@ from payonce.domain.gateway import CaptureMethod, OperationKind
 from payonce.domain.payment import PaymentStatus
 from payonce.domain.setup import MethodStatus
 from payonce.idempotency.audit_items import DatabaseAuditTrail
+from payonce.idempotency.claim_recovery import CARRIED_ON_BY
 from payonce.idempotency.keys import record_id
 from payonce.idempotency.records import RecordStatus
 from payonce.idempotency.release import MAX_ATTEMPTS, ReleaseOrder
@@ -301,8 +302,8 @@ def test_what_an_owner_sends_while_its_claim_is_released_by_force_is_not_final_a
 
 def test_where_no_not_found_is_final_or_the_gateway_is_unknown_only_force_releases() -> None:
     """Fails when what a gateway never says for certain is taken from whoever looked at its dashboard."""
-    worlds = World(), World()
-    for world, gateway_named in zip(worlds, (_gone, lambda _name: worlds[1].gateway), strict=True):
+    worlds = World(), World(), World()
+    for world, gateway_named in zip(worlds, (_gone, lambda _name: worlds[1].gateway, _unknown), strict=True):
         record = in_doubt(world)
         world.gateway.capabilities = HONOURING
         with pytest.raises(ReleaseRefused, match="Ask its support"):
@@ -323,6 +324,10 @@ def test_what_takes_no_capture_is_released_although_its_gateway_is_gone(kind: Op
     release(world, stored(world, kind.value), _gone, force=True)
     after = load_payment(world.services, MERCHANT, payment_id)
     assert (after.capturable_minor, after.refundable_minor) == (before.capturable_minor, before.refundable_minor)
+
+
+def _unknown(name: str) -> Gateway:
+    raise MisconfiguredError(f"{name} is not known")
 
 
 def _gone(name: str) -> Gateway:
@@ -454,6 +459,26 @@ def test_a_claim_whose_work_is_all_in_its_commit_needs_no_look_at_a_gateway() ->
     world.database.write([Adjust(table=Table.IDEMPOTENCY, key=key, set={"plan": {"kind": "webhook_endpoint.create"}})])
     release(world, stored(world), finding="")
     assert world.store.get(record.record_id) is None
+
+
+def test_a_claim_that_another_recovery_carries_on_is_released_after_a_look_and_reserves_nothing() -> None:
+    """Fails when a request to an upstream is taken for a payment, or for one that certainly had no effect."""
+    world = World()
+    record = in_doubt(world)
+    key = {"id": record.record_id}
+    world.database.write(
+        [Adjust(table=Table.IDEMPOTENCY, key=key, set={"plan": {"kind": "request", CARRIED_ON_BY: "proxy"}})]
+    )
+    with pytest.raises(ReleaseRefused, match="may have charged"):
+        release(world, stored(world), _never_asked, finding="")
+    world.clock.ms = record.submit_horizon_ms  # no upstream says from when on its "not found" is final
+    release(world, stored(world), _never_asked)
+    assert world.store.get(record.record_id) is None
+    assert payment_of(world, record).status is PaymentStatus.IN_DOUBT  # it was none of this claim's
+
+
+def _never_asked(address: str) -> Gateway:
+    raise AssertionError(f"{address} was asked for")
 
 
 def _kinds(work: type[ManagementWork]) -> set[str]:
