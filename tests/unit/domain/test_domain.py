@@ -6,6 +6,7 @@ import inspect
 import itertools
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -13,17 +14,34 @@ from hypothesis import strategies as st
 
 from payonce.domain import errors
 from payonce.domain.events import build_event
-from payonce.domain.ids import ID_PATTERN, UlidSource, content_id, event_id, event_place, time_of_id
+from payonce.domain.ids import (
+    ID_PATTERN,
+    UlidSource,
+    content_id,
+    event_id,
+    event_place,
+    gateway_reference,
+    journal_entry_id,
+    operation_of,
+    time_of_id,
+)
 from payonce.domain.ledger import (
     JournalEntry,
+    Movement,
+    MovementKind,
     Posting,
     charge,
+    charge_reversal,
+    dispute_postings,
     gateway_receivable,
     hold,
+    recognition,
     refund,
+    refund_returned,
     release_hold,
+    reversed_postings,
 )
-from payonce.domain.money import MAX_AMOUNT_MINOR, Money
+from payonce.domain.money import MAX_AMOUNT_MINOR, Money, Zero
 from payonce.domain.payment import TRANSITIONS, Change, PaymentStatus, TransitionError, next_status
 from payonce.domain.problems import INTERNAL, PROBLEMS, problem_document, problem_of
 
@@ -63,6 +81,141 @@ def test_an_id_says_when_it_was_made(now_ms: int, random: bytes) -> None:
     assert re.fullmatch(ID_PATTERN, made.removeprefix("pay_"))
     with pytest.raises(ValueError, match="substring"):
         time_of_id(made.replace(made[-1], "u"))
+
+
+def test_an_id_is_laid_out_as_a_ulid() -> None:
+    """The vector of https://github.com/ulid/javascript (``ulid(1469918176385)``). Fails when ids of two releases differ
+    in their layout: lists are ordered by them.
+    """
+    asked: list[int] = []
+
+    def random_bytes(size: int) -> bytes:
+        asked.append(size)
+        return bytes.fromhex("d6764c61efb99302bd5b")[-size:]
+
+    made = UlidSource(lambda: 1_469_918_176_385, random_bytes).new("pay")
+    assert made == "pay_01ARYZ6S41TSV4RRFFQ69G5FAV"
+    assert (time_of_id(made), asked) == (1_469_918_176_385, [10])
+    far = UlidSource(lambda: 2**48 + 1, bytes).new("pay")  # in the year 10889 the time begins anew
+    assert (far, time_of_id(far)) == ("pay_00000000010000000000000000", 1)
+
+
+def test_what_is_derived_from_content_is_the_same_in_every_release() -> None:
+    """Known vectors: an entry that is booked again has to be known by its id."""
+    assert content_id("je", "a", "bc") == "je_b534ce16ac9c8b36823f39a395ce8e0e3c7ad9605b82b5444f18cadacd217a5d"
+    entry_id = "je_2c79124eb44adc33588249da6434368cb530c5f666ad745fe3c00c483b8171e4"
+    assert journal_entry_id("mer_1", "pay_1", 3) == entry_id
+    entry = JournalEntry(
+        merchant_id="mer_1",
+        payment_id="pay_1",
+        version=3,
+        currency="EUR",
+        description="d",
+        booked_at_ms=1,
+        postings=charge("bank", 5),
+    )
+    assert entry.entry_id == entry_id
+    corrected = replace(entry, version=2, break_id="brk_1")
+    assert corrected.entry_id == "je_00b452476c948d30d19b78edee8a0d5fa7c35ef98561aa2fc113366ac67f44fd"
+    assert gateway_reference("pay_1", 2) == "pay_1-2"
+
+
+@pytest.mark.parametrize(
+    ("reference", "operation"),
+    [
+        ("pay_1-1", "pay_1"),
+        ("correcti_" + "a" * 51 + "-999", "correcti_" + "a" * 51),
+        ("correctio_1-1", None),
+        ("pay_" + "a" * 52 + "-1", None),
+        ("pay_1-0", None),
+        ("pay_1-1000", None),
+        ("pay_1", None),
+        ("pay_-1", None),
+        ("PAY_1-1", None),
+        ("pay_1-1 ", None),
+        ("päy_1-1", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_only_a_reference_of_ours_names_an_operation(reference: str | None, operation: str | None) -> None:
+    """Fails when whatever stands at a charge is looked up as an operation, or one of ours is not."""
+    assert operation_of(reference) == operation
+
+
+def test_the_accounts_and_signs_of_what_is_booked() -> None:
+    """Fails when debit and credit are changed over, or an account has another name than in what is stored already."""
+    at_bank, payable = "gateway_receivable:bank", "merchant_payable"
+    hold_account, commitment = "authorization_hold", "authorization_commitment"
+    for postings, debit, credit in (
+        (hold(5), hold_account, commitment),
+        (release_hold(5), commitment, hold_account),
+        (charge("bank", 5), at_bank, payable),
+        (refund("bank", 5), payable, at_bank),
+        (charge_reversal("bank", 5), payable, at_bank),
+        (recognition("bank", 5), at_bank, "reconciliation_suspense"),
+    ):
+        assert postings == (Posting(debit, 5), Posting(credit, -5))
+    assert refund_returned("bank", 5) == (Posting(payable, -5), Posting(at_bank, 5))
+    assert reversed_postings(charge("bank", 5)) == (Posting(at_bank, -5), Posting(payable, 5))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ((0, False), (5, False), {"gateway_disputed:bank": 5, "gateway_receivable:bank": -5}),
+        ((5, False), (5, True), {"gateway_disputed:bank": -5, "merchant_payable": 5}),
+        ((5, False), (0, False), {"gateway_disputed:bank": -5, "gateway_receivable:bank": 5}),
+        ((5, True), (7, False), {"gateway_disputed:bank": 7, "gateway_receivable:bank": -2, "merchant_payable": -5}),
+        ((5, True), (5, True), {}),
+    ],
+)
+def test_a_disputes_postings_are_the_difference_of_two_positions(
+    before: tuple[int, bool], after: tuple[int, bool], expected: dict[str, int]
+) -> None:
+    """Fails when steps do not add up to the last position, or a posting moves nothing."""
+    postings = dispute_postings(
+        "bank", before_minor=before[0], was_lost=before[1], after_minor=after[0], is_lost=after[1]
+    )
+    assert postings == tuple(Posting(account, amount) for account, amount in expected.items())
+
+
+def test_an_entry_says_what_it_moved_at_its_gateway() -> None:
+    """Fails when an entry of another gateway, or of a hold, counts as a movement that a report has to show."""
+    movement = Movement(
+        kind=MovementKind.CHARGE, gateway="bank", gateway_reference="pay_1-1", gateway_payment_id=None, payer=None
+    )
+    entry = JournalEntry(
+        merchant_id="mer_1",
+        payment_id="pay_1",
+        version=1,
+        currency="EUR",
+        description="d",
+        booked_at_ms=1,
+        postings=(*charge("bank", 5), *charge("bank", 2), *charge("another", 1)),
+        movement=movement,
+    )
+    assert entry.moved_minor == 7
+    assert entry.by_account() == {
+        "gateway_receivable:bank": 7,
+        "merchant_payable": -8,
+        "gateway_receivable:another": 1,
+    }
+    assert replace(entry, movement=None).moved_minor == 0
+    for postings in (hold(5), charge("another", 5)):
+        assert replace(entry, movement=None, postings=postings).moved_minor == 0
+        with pytest.raises(ValueError, match="on its gateway's account"):
+            replace(entry, postings=postings)
+
+
+@pytest.mark.parametrize("amount", [1, -1, 0.0, False, None])
+def test_zero_is_zero(amount: object) -> None:
+    """Fails when a payment method is set up with an amount, or with what only compares like zero."""
+    assert Zero(0, "EUR").amount_minor == 0
+    with pytest.raises(ValueError, match="must be 0"):
+        Zero(amount, "EUR")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="ISO 4217"):
+        Zero(0, "EUX")
 
 
 def test_content_ids_do_not_collide_by_concatenation() -> None:
