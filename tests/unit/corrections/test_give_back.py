@@ -91,41 +91,59 @@ def outcome_of(draft: Draft, plan: CorrectivePlan) -> object:
 
 
 SENT = "sent"
+type Row = tuple[dict[str, Any], int, str]
 
 
-@pytest.mark.parametrize(
-    ("changes", "amount_minor", "kind", "outcome"),
-    [
-        ({}, 1000, REFUND, SENT),
-        ({"refunded_minor": 600}, 400, REFUND, SENT),
-        ({"refunded_minor": 601}, 400, REFUND, "partly_given_back"),
-        ({"refunded_minor": 999}, 400, REFUND, "partly_given_back"),
-        ({"refunded_minor": 1000}, 400, REFUND, "already_given_back"),
-        ({"captured_minor": 1, "refunded_minor": 1}, 1, REFUND, "already_given_back"),
-        ({"captured_minor": 0}, 1000, VOID, SENT),
-        ({"captured_minor": 0, "voided": True}, 1000, VOID, "already_given_back"),
-        ({"disputes": (dispute(S.EVIDENCE_DUE, 600),)}, 400, REFUND, SENT),  # all of it is left beside the dispute
-        ({"disputes": (dispute(S.EVIDENCE_DUE, 601),)}, 400, REFUND, "disputed"),
-        ({"disputes": (dispute(S.LOST, 601),)}, 400, REFUND, "partly_given_back"),
-        ({"disputes": (dispute(S.LOST, 1000),)}, 400, REFUND, "already_given_back"),
-    ],
-)
-def test_what_the_charge_shows_decides_what_is_sent(
-    changes: dict[str, Any], amount_minor: int, kind: OperationKind, outcome: str
-) -> None:
+def check(kind: OperationKind, *rows: Row) -> None:
+    """Check of a charge with these changes, and this amount to give back, what becomes of the correction."""
+    for changes, amount_minor, outcome in rows:
+        world = World()
+        plan = plan_of(world, amount_minor=amount_minor, kind=kind)
+        shown = replace(CHARGE, **changes)
+        world.gateway.read_charge = lambda *_, shown=shown: shown  # type: ignore[method-assign, misc]
+        sent_before = len(world.gateway.submissions)
+        conclusion = GiveBackSurplus(plan, lambda _at, world=world: world.gateway, world.services).start(  # type: ignore[misc]
+            claim_of(world)
+        )
+        assert isinstance(conclusion, Completed)
+        draft = conclusion.draft()
+        assert isinstance(draft, Draft)
+        assert len(world.gateway.submissions) - sent_before == (1 if outcome == SENT else 0)
+        assert outcome_of(draft, plan) == ("executed" if outcome == SENT else outcome)
+        assert ("case" in written(draft, plan)) == (outcome == SENT)
+        assert draft.response.status == (201 if outcome in {SENT, "already_given_back"} else 402)
+
+
+def test_a_refund_is_sent_only_where_all_of_it_is_left() -> None:
     """Fails when more is given back than the merchant has, or a part counts as the whole."""
-    world = World()
-    plan = plan_of(world, amount_minor=amount_minor, kind=kind)
-    world.gateway.read_charge = lambda *_: replace(CHARGE, **changes)  # type: ignore[method-assign]
-    sent_before = len(world.gateway.submissions)
-    conclusion = GiveBackSurplus(plan, lambda _at: world.gateway, world.services).start(claim_of(world))
-    assert isinstance(conclusion, Completed)
-    draft = conclusion.draft()
-    assert isinstance(draft, Draft)
-    assert len(world.gateway.submissions) - sent_before == (1 if outcome == SENT else 0)
-    assert outcome_of(draft, plan) == ("executed" if outcome == SENT else outcome)
-    assert ("case" in written(draft, plan)) == (outcome == SENT)
-    assert draft.response.status == (201 if outcome in {SENT, "already_given_back"} else 402)
+    check(
+        REFUND,
+        ({}, 1000, SENT),
+        ({"refunded_minor": 600}, 400, SENT),
+        ({"refunded_minor": 601}, 400, "partly_given_back"),
+        ({"refunded_minor": 999}, 400, "partly_given_back"),
+        ({"refunded_minor": 1000}, 400, "already_given_back"),
+        ({"captured_minor": 1, "refunded_minor": 1}, 1, "already_given_back"),
+    )
+
+
+def test_a_void_is_sent_only_where_it_was_not_made() -> None:
+    """Fails when a charge of which nothing was captured counts as given back, or is voided twice."""
+    check(
+        VOID, ({"captured_minor": 0}, 1000, SENT), ({"captured_minor": 0, "voided": True}, 1000, "already_given_back")
+    )
+
+
+def test_what_a_dispute_holds_is_not_given_back_beside_it() -> None:
+    """Fails when the payer gets it twice, or a dispute holds up what is left beside it."""
+    check(
+        REFUND,
+        ({"disputes": (dispute(S.EVIDENCE_DUE, 600),)}, 400, SENT),
+        ({"disputes": (dispute(S.EVIDENCE_DUE, 100),)}, 400, SENT),
+        ({"disputes": (dispute(S.EVIDENCE_DUE, 601),)}, 400, "disputed"),
+        ({"disputes": (dispute(S.LOST, 601),)}, 400, "partly_given_back"),
+        ({"disputes": (dispute(S.LOST, 1000),)}, 400, "already_given_back"),
+    )
 
 
 @pytest.mark.parametrize("shown", [Unknown("no answer"), NotFound()])

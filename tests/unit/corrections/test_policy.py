@@ -6,6 +6,7 @@ import pytest
 
 from payonce.corrections.policy import (
     CACHE_MS,
+    MAX_APPROVAL_SECONDS,
     MAX_AUTOMATIC_MINOR,
     MAX_POLICY_BYTES,
     POLICY_FILE,
@@ -32,9 +33,40 @@ def test_the_limit_is_of_a_class_and_a_currency() -> None:
     assert not policy.is_automatic(BreakClass.DUPLICATE_CAPTURE, "EUR", 0)
 
 
+def test_a_policy_says_what_its_document_says() -> None:
+    """Fails when a setting is not read, or its bound is refused."""
+    text = f"""
+        enabled = false
+        approval_seconds = {MAX_APPROVAL_SECONDS}
+        [automatic.duplicate_capture]
+        EUR = {MAX_AUTOMATIC_MINOR}
+        USD = 0
+        [automatic.double_charge]
+        EUR = 1
+    """
+    assert parse_policy(text) == Policy(
+        enabled=False,
+        approval_seconds=30 * 86_400,
+        automatic={
+            (BreakClass.DUPLICATE_CAPTURE, "EUR"): 10_000,
+            (BreakClass.DUPLICATE_CAPTURE, "USD"): 0,
+            (BreakClass.DOUBLE_CHARGE, "EUR"): 1,
+        },
+    )
+    assert parse_policy("approval_seconds = 1").approval_seconds == 1
+    assert parse_policy("") == Policy()
+    assert (Policy().enabled, Policy().approval_seconds) == (True, 3 * 86_400)
+    assert POLICY_FILE == "policy/corrections.toml"  # where operators put it
+
+
 @pytest.mark.parametrize(
     "text",
     [
+        f"approval_seconds = {MAX_APPROVAL_SECONDS + 1}",
+        "approval_seconds = 1.5",
+        "automatic = [1]",
+        "[automatic]\nduplicate_capture = 1",
+        "[automatic.duplicate_capture]\nEUR = true",
         "enabeld = true",
         "enabled = 1",
         "approval_seconds = 0",
@@ -82,6 +114,16 @@ def test_a_kill_switch_is_seen_after_the_cache_and_not_before() -> None:
     clock.ms += CACHE_MS - 1
     assert policy().enabled
     clock.ms += 1
+    assert not policy().enabled
+
+
+def test_a_clock_that_goes_back_makes_no_policy_last() -> None:
+    """Fails when a policy that was read "later" is used until then: it may miss the kill switch for hours."""
+    clock = ManualClock()
+    policy, files = source(clock)
+    assert policy().enabled
+    files.stored[POLICY_FILE] = b"enabled = false"
+    clock.ms -= 1
     assert not policy().enabled
 
 
