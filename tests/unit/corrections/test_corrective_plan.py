@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from payonce.domain.gateway import ChargeState, Declined, DisputeStatus, OperationKind, Succeeded
+from payonce.idempotency.keys import record_id
 from payonce.payments.corrective_plan import (
-    OPERATION,
     CorrectivePlan,
     address_beside,
     case_key,
@@ -22,8 +22,10 @@ from payonce.payments.corrective_plan import (
 )
 from payonce.payments.rules import NeverExecuted
 from payonce.ports import Adjust, Table
+from tests.support.corrections import corrections_in, deadline, double_charge
 from tests.support.disputes import dispute
 from tests.support.payments import stored_payment
+from tests.support.world import MERCHANT, World
 
 if TYPE_CHECKING:
     from payonce.payments.payment_work import Result
@@ -46,9 +48,16 @@ PLAN = CorrectivePlan(
 )
 
 
+def test_a_claim_of_another_release_is_found_by_its_key() -> None:
+    """Fails when a release names the operation anew: what an earlier one has claimed would be claimed once more."""
+    world = World()
+    found = double_charge(world)
+    corrections_in(world).advance(found, deadline(world))
+    assert world.store.get(record_id(MERCHANT, "correct_break", f"{found.break_id}-1")) is not None
+
+
 def test_an_attempts_names_are_the_same_in_every_release() -> None:
     """Fails when a release names it anew: a correction that an earlier release has sent would be sent again."""
-    assert OPERATION == "correct_break"
     assert operation_id_of("brk_1") == "cor_c22c47fd2932b48f8a557119c4106d7d1630219a"
     assert PLAN.identity == operation_id_of("brk_1", 2) == "cor_fc978424aecc422002d23a5adcf5d854ef00a9e5"
     assert PLAN.gateway_reference == corrective_reference("brk_1", 2) == f"{PLAN.identity}-1"
@@ -68,7 +77,9 @@ def test_a_plan_comes_back_from_its_claim(changes: dict[str, Any]) -> None:
 
 def test_an_attempt_that_names_no_charge_to_book_books_none() -> None:
     """Fails when the charge is recognised twice, by a part of an attempt that comes after the first."""
-    assert (PLAN.recognised_minor, PLAN.charge_reference) == (0, "")
+    named = {name: value for name, value in PLAN.to_data().items() if not name.startswith(("recognised", "charge_ref"))}
+    assert CorrectivePlan.from_data(named) == PLAN
+    assert CorrectivePlan.from_data(named).to_data()["recognised_minor"] == 0
 
 
 @pytest.mark.parametrize(
