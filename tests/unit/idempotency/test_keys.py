@@ -6,7 +6,11 @@ import pytest
 
 from payonce.domain.errors import BodyMalformed, KeyMalformed, KeyMissing, MisconfiguredError
 from payonce.idempotency.keys import parse_key, parse_wait_seconds, record_id
-from payonce.idempotency.window import IdempotencySettings
+from payonce.idempotency.window import (
+    DEFAULT_AUDIT_RETENTION_SECONDS,
+    MIN_AUDIT_RETENTION_SECONDS,
+    IdempotencySettings,
+)
 
 KEY = "0123456789abcdef"
 
@@ -25,6 +29,25 @@ KEY = "0123456789abcdef"
 def test_every_spelling_of_a_key_is_the_same_key(headers: dict[str, list[str]]) -> None:
     """Fails when quotes or the second header name are not taken."""
     assert parse_key(headers) == KEY
+
+
+def test_the_limits_of_a_key_belong_to_it() -> None:
+    """Visible ASCII of 16 to 255 characters. Fails when a client's generator of the longest keys is refused."""
+    for key in ("!" + "~" * 15, "x" * 255):
+        assert parse_key({"x-idempotency-key": [key]}) == key
+
+
+def test_a_refusal_says_how_to_send_a_key() -> None:
+    """Fails when it names another header than the route takes, or other limits."""
+    with pytest.raises(KeyMissing, match=r"Send X-Idempotency-Key with 16 to 255 visible ASCII characters"):
+        parse_key({})
+    with pytest.raises(KeyMalformed, match=r"X-Idempotency-Key and Idempotency-Key \(or"):
+        parse_key({"x-idempotency-key": [KEY, KEY + "0"]})
+    for value in ("short", '"' + KEY):
+        with pytest.raises(KeyMalformed, match="Send Request-Id with 16"):
+            parse_key({"request-id": [value]}, names=("request-id",))
+    with pytest.raises(KeyMissing, match="Send Request-Id with"):
+        parse_key({"x-idempotency-key": [KEY]}, names=("request-id",))
 
 
 @pytest.mark.parametrize("headers", [{}, {"x-idempotency-key": [""]}, {"x-idempotency-key": ['""']}])
@@ -62,7 +85,12 @@ def test_prefer_wait(prefer: list[str], seconds: int) -> None:
     assert parse_wait_seconds({"prefer": prefer} if prefer else {}) == seconds
 
 
-@pytest.mark.parametrize("value", ["wait=", "wait=-1", "wait=1.5", "wait=soon"])
+def test_a_routes_own_limits_of_waiting() -> None:
+    assert parse_wait_seconds({}, default_seconds=3, max_seconds=9) == 3
+    assert parse_wait_seconds({"prefer": ["wait=999999999"]}, default_seconds=3, max_seconds=9) == 9
+
+
+@pytest.mark.parametrize("value", ["wait=", "wait=-1", "wait=1.5", "wait=soon", "wait=1000000000"])
 def test_a_malformed_wait_is_refused(value: str) -> None:
     with pytest.raises(BodyMalformed):
         parse_wait_seconds({"prefer": [value]})
@@ -72,6 +100,8 @@ def test_the_record_id_holds_neither_key_nor_deployment() -> None:
     """Fails when a function name gets into it (a rename would forget every charge) or the key is stored in clear."""
     assert record_id("m", "create_payment", KEY).startswith("m#create_payment#")
     assert KEY not in record_id("m", "create_payment", KEY)
+    # A known vector: another release has to find the record.
+    assert record_id("m", "o", KEY) == "m#o#9f9f5111f7b27a781f1f1ddde5ebc2dd2b796bfc7365c9c28b548e564176929f"
     assert len({record_id(m, o, k) for m in ("a", "b") for o in ("x", "y") for k in (KEY, KEY + "0")}) == 8
 
 
@@ -79,6 +109,16 @@ def test_the_record_id_holds_neither_key_nor_deployment() -> None:
 def test_a_window_outside_24_to_72_hours_stops_the_start(seconds: int) -> None:
     with pytest.raises(MisconfiguredError, match="24 h"):
         IdempotencySettings(window_seconds=seconds)
+
+
+def test_the_settings_that_nobody_has_set() -> None:
+    """The promise of the README: a day, and thirty more in which a late retry is refused."""
+    assert IdempotencySettings() == IdempotencySettings(window_seconds=86_400, guard_seconds=30 * 86_400)
+    widest = IdempotencySettings(window_seconds=3 * 86_400, guard_seconds=3 * 86_400)
+    assert (widest.window_seconds, widest.guard_seconds) == (259_200, 259_200)
+    # Longer than any key is kept, and at least a quarter.
+    assert DEFAULT_AUDIT_RETENTION_SECONDS > MIN_AUDIT_RETENTION_SECONDS == 90 * 86_400
+    assert DEFAULT_AUDIT_RETENTION_SECONDS == 400 * 86_400
 
 
 def test_a_guard_shorter_than_the_window_stops_the_start() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from payonce.idempotency.keys import record_id
 from payonce.idempotency.record_items import (
     DROPPED_AT_COMPLETION,
     OPEN_LEASE_SHARDS,
@@ -17,6 +18,8 @@ from payonce.idempotency.record_items import (
 )
 from payonce.idempotency.records import IdempotencyRecord, RecordStatus, StoredResponse
 from payonce.packing import pack
+from payonce.ports import Table
+from tests.support.world import MERCHANT, World
 
 RECORD = IdempotencyRecord(
     record_id="mer_1#create_payment#1",
@@ -94,6 +97,18 @@ def test_a_concluded_record_is_read_without_what_it_has_dropped() -> None:
         "submit_horizon_ms",
         "owner",
         "lane",
+    }
+
+
+def test_a_completed_record_has_left_what_only_recovery_needs() -> None:
+    """A replay is billed by its item's size. Fails when an attribute stays, in the index of open claims above all."""
+    world = World()
+    world.create("key")
+    item = world.database.get(Table.IDEMPOTENCY, {"id": record_id(MERCHANT, "create_payment", "key")})
+    assert item is not None
+    assert set(item) == {
+        *("id", "claim_id", "fingerprint", "created_at_ms", "expires_at_ms", "fence", "status", "resource"),
+        *("response_status", "response_headers", "response_body", "purge_at", "ended_at_ms"),
     }
 
 
