@@ -96,6 +96,7 @@ def test_an_id_is_laid_out_as_a_ulid() -> None:
     made = UlidSource(lambda: 1_469_918_176_385, random_bytes).new("pay")
     assert made == "pay_01ARYZ6S41TSV4RRFFQ69G5FAV"
     assert (time_of_id(made), asked) == (1_469_918_176_385, [10])
+    assert time_of_id(made.replace("pay_", "a_longer_prefix_")) == 1_469_918_176_385
     far = UlidSource(lambda: 2**48 + 1, bytes).new("pay")  # in the year 10889 the time begins anew
     assert (far, time_of_id(far)) == ("pay_00000000010000000000000000", 1)
 
