@@ -203,6 +203,9 @@ def test_an_entry_says_what_it_moved_at_its_gateway() -> None:
         "gateway_receivable:another": 1,
     }
     assert replace(entry, movement=None).moved_minor == 0
+    for pointless in ((), (*charge("bank", 5), Posting("merchant_payable", 0))):
+        with pytest.raises(ValueError, match="needs postings, and none of zero"):
+            replace(entry, movement=None, postings=pointless)
     for postings in (hold(5), charge("another", 5)):
         assert replace(entry, movement=None, postings=postings).moved_minor == 0
         with pytest.raises(ValueError, match="on its gateway's account"):
