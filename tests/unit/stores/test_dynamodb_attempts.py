@@ -246,6 +246,19 @@ def test_half_an_answer_is_not_an_empty_one(line: Line, doubt: str) -> None:
             read()
 
 
+@pytest.mark.parametrize("line", ["standard"], indirect=True)
+def test_a_read_is_made_again_twice_after_half_an_answer(line: Line) -> None:
+    """The SDK knows no such fault, and tries no more. Fails when one broken connection costs a request, or all wait."""
+    half = DOUBTS["half an answer"]
+    line.script = [half, half, answered(200, b'{"Item":{"pk":{"S":"p"}}}')]
+    assert line.database.get(Table.PAYMENTS, KEY) == {"pk": "p"}
+    assert len(line.sent) == 3
+    line.script = [half, half, half, OK]
+    with pytest.raises(StoreUnavailable):
+        line.database.get(Table.PAYMENTS, KEY)
+    assert len(line.sent) == 6
+
+
 @pytest.mark.parametrize("line", SDK_MODES, indirect=True)
 def test_a_request_that_the_sdk_refuses_is_a_defect(line: Line) -> None:
     """Fails when the SDK's own validation, before anything is sent, is taken for a lost answer."""

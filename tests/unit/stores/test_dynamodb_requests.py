@@ -181,6 +181,75 @@ def test_every_code_means_one_thing(
             read()
 
 
+def test_keys_that_a_busy_table_leaves_are_asked_for_nine_times(
+    stubbed: tuple[DynamoDatabase, Stubber, list[float]],
+) -> None:
+    """Fails when a busy table is asked without a pause, for ever, or is taken for one that has no such items."""
+    database, stubber, pauses = stubbed
+    left = {"t-payments": {"Keys": [STORED_KEY], "ConsistentRead": True}}
+    for _ in range(9):
+        stubber.add_response("batch_get_item", {"Responses": {}, "UnprocessedKeys": left}, {"RequestItems": left})
+    with pytest.raises(StoreUnavailable, match="busy"):
+        database.get_many(Table.PAYMENTS, [KEY])
+    assert pauses == [0.01 * 2**attempt for attempt in range(9)]
+
+
+def test_a_single_write_in_the_way_of_others_is_tried_nine_times_and_then_certainly_not_made(
+    stubbed: tuple[DynamoDatabase, Stubber, list[float]],
+) -> None:
+    """Fails when it is given up sooner or later, or is taken for made once the tries are used up."""
+    database, stubber, pauses = stubbed
+    for method, write in SINGLE.items():
+        for _ in range(9):
+            stubber.add_client_error(method, service_error_code="TransactionConflictException")
+        with pytest.raises(StoreUnavailable, match="TransactionConflictException"):
+            database.write([write])
+        stubber.assert_no_pending_responses()
+        assert pauses == [0.01 * 2**attempt for attempt in range(8)]
+        pauses.clear()
+
+
+def test_a_transaction_in_doubt_is_sent_three_times(stubbed: tuple[DynamoDatabase, Stubber, list[float]]) -> None:
+    """Fails when a client that waits is kept for all the tries that a conflict has."""
+    database, stubber, pauses = stubbed
+    for _ in range(3):
+        stubber.add_client_error("transact_write_items", service_error_code="InternalServerError")
+    with pytest.raises(OutcomeUnknown):
+        database.write([PUT, UPDATE])
+    assert len(pauses) == 2
+
+
+def test_a_request_that_is_invalid_is_a_defect_after_a_doubt_too(
+    stubbed: tuple[DynamoDatabase, Stubber, list[float]],
+) -> None:
+    """Fails when it is put down to the doubt, so that a request which never succeeds is repeated by clients."""
+    database, stubber, _ = stubbed
+    stubber.add_client_error("transact_write_items", service_error_code="InternalServerError")
+    stubber.add_client_error("transact_write_items", service_error_code="ValidationException")
+    with pytest.raises(StoreRequestInvalid):
+        database.write([PUT, UPDATE])
+
+
+def test_pauses_are_shortened_by_the_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails when writers that have met once meet again at each try."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    client, pauses = boto3.client("dynamodb", region_name=REGION), list[float]()
+    with Stubber(client) as stubber:
+        for _ in range(2):
+            stubber.add_client_error("put_item", service_error_code="TransactionConflictException")
+        stubber.add_response("put_item", {})
+        DynamoDatabase(client, NAMES, sleep=pauses.append, jitter=lambda: 0.25).write([PUT])
+    assert pauses == [0.0025, 0.005]
+
+
+def test_two_writes_of_one_item_are_no_transaction(stubbed: tuple[DynamoDatabase, Stubber, list[float]]) -> None:
+    """DynamoDB refuses it as a whole. Fails when it is found out there, and not before anything is sent."""
+    database, _, _ = stubbed
+    with pytest.raises(StoreRequestInvalid):
+        database.write([PUT, Adjust(table=Table.PAYMENTS, key=KEY, set={"a": "b"})])
+
+
 def test_a_failed_condition_shows_what_is_stored(stubbed: tuple[DynamoDatabase, Stubber, list[float]]) -> None:
     database, stubber, _ = stubbed
     found = {"Item": {**STORED_KEY, "n": {"N": "7"}}}
@@ -291,6 +360,36 @@ def test_a_counter_is_spread_once_transactions_have_met_at_it(
     for _ in range(2):
         stubber.add_response("transact_write_items", {}, sent("many"))
         database.write([PUT, counter])
+    stubber.add_client_error("transact_write_items", service_error_code="ThrottlingException")
+    with pytest.raises(StoreUnavailable):
+        database.write([PUT, counter])
+    stubber.add_response("transact_write_items", {}, sent("many"))  # what has met stays spread
+    database.write([PUT, counter])
+    plain = {"TransactItems": [{"Put": STORED_PUT}, {"Update": STORED_UPDATE}], "ClientRequestToken": ANY}
+    stubber.add_response("transact_write_items", {}, plain)  # and all else is where it was
+    database.write([PUT, UPDATE])
+
+
+def test_what_met_where_it_is_spread_already_spreads_nothing(
+    stubbed: tuple[DynamoDatabase, Stubber, list[float]],
+) -> None:
+    """Fails when a quiet merchant's counters are spread because of one that has but one place."""
+    database, stubber, _ = stubbed
+    many = Adjust(
+        table=Table.LEDGER,
+        key={"pk": "b", "sk": "many"},
+        spread_key={"pk": "b", "sk": "many"},
+        add={"n": 1},
+        upsert=True,
+    )
+    stubber.add_client_error(
+        "transact_write_items",
+        service_error_code="TransactionCanceledException",
+        modeled_fields={"CancellationReasons": [reason("None"), reason("TransactionConflict")]},
+    )
+    stubber.add_response("transact_write_items", {})
+    database.write([PUT, many])
+    assert not database._spreads
 
 
 @pytest.mark.parametrize("writes", [[PUT], [UPDATE], [DELETE]])
