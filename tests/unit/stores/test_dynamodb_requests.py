@@ -6,10 +6,12 @@ for transactions, https://docs.aws.amazon.com/amazondynamodb/latest/APIReference
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 from botocore.stub import ANY, Stubber
 
 from payonce.domain.errors import (
@@ -22,6 +24,14 @@ from payonce.domain.errors import (
 )
 from payonce.ports import Adjust, Delete, Insert, Table
 from payonce.stores.dynamodb import DynamoDatabase
+from payonce.stores.dynamodb_errors import (
+    code_of,
+    is_busy,
+    may_have_been_applied,
+    met_at,
+    watch_attempts,
+    write_error,
+)
 from tests.support.aws import REGION
 
 if TYPE_CHECKING:
@@ -402,3 +412,101 @@ def test_a_single_write_waits_for_a_transaction_in_its_way(
     stubber.add_response(method, {})
     database.write(writes)
     assert len(pauses) == 1
+
+
+def cancelled(*codes: str) -> ClientError:
+    """Return the error of a transaction that was cancelled for these reasons."""
+    found: Any = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": [*map(reason, codes)]}
+    return ClientError(found, "TransactWriteItems")
+
+
+def test_only_what_other_writers_caused_is_busy() -> None:
+    """Fails when a refusal that stays is tried again, or one that passes is given up."""
+    for codes, busy in (
+        (("TransactionConflict", "None"), True),
+        (("None", "ThrottlingError"), True),
+        (("ProvisionedThroughputExceeded", "TransactionConflict"), True),
+        (("TransactionConflict", "ConditionalCheckFailed"), False),
+        (("TransactionConflict", "ValidationError"), False),
+        (("ItemCollectionSizeLimitExceeded", "ThrottlingError"), False),
+        (("None", "None"), False),
+        ((), False),
+    ):
+        assert is_busy(cancelled(*codes)) == busy, codes
+    assert met_at(cancelled("TransactionConflict", "ThrottlingError", "TransactionConflict")) == {0, 2}
+    assert is_busy(ClientError({"Error": {"Code": "TransactionConflictException"}}, "PutItem"))
+    assert not is_busy(ClientError({"Error": {"Code": "ThrottlingException"}}, "PutItem"))
+    # Reasons belong to a cancelled transaction alone, and a reason may lack its code.
+    stray: Any = {"Error": {"Code": "InternalServerError"}, "CancellationReasons": [reason("TransactionConflict")]}
+    assert not is_busy(ClientError(stray, "TransactWriteItems"))
+    for more in ({"CancellationReasons": [{}]}, {}):
+        nameless: Any = {"Error": {"Code": "TransactionCanceledException"}, **more}
+        assert (is_busy(ClientError(nameless, "x")), met_at(ClientError(nameless, "x"))) == (False, set())
+
+
+def test_an_answer_that_names_no_error_is_a_doubt() -> None:
+    """Fails, or breaks, when what is not understood counts as refused."""
+    nameless = ClientError({}, "PutItem")
+    assert (code_of(nameless), may_have_been_applied(nameless)) == ("", True)
+    assert code_of(ClientError({"Error": {}}, "PutItem")) == ""
+    assert isinstance(write_error(nameless), OutcomeUnknown)
+
+
+def test_a_refusal_says_whether_the_database_was_reached() -> None:
+    """For whoever reads the log. Fails when a broken network looks like a refusal, or the other way round."""
+    refused = write_error(ClientError({"Error": {"Code": "ThrottlingException"}}, "PutItem"))
+    assert "refused the request (ThrottlingException)" in str(refused)
+    unreached = write_error(EndpointConnectionError(endpoint_url="https://dynamodb"))
+    assert "could not be reached" in str(unreached)
+    assert {type(refused), type(unreached)} == {StoreUnavailable}
+
+
+@pytest.mark.parametrize("status", [300, 302, 500])
+def test_what_is_no_success_is_a_doubt_and_not_half_an_answer(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    """A proxy's redirect is none of DynamoDB's answers. Fails when it is read as one, or its page as a broken one."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    client = boto3.client("dynamodb", region_name=REGION)
+    watch_attempts(client)
+    operation = client.meta.service_model.operation_model("PutItem")
+    client.meta.events.emit(
+        "before-parse.dynamodb.PutItem",
+        operation_model=operation,
+        response_dict={"status_code": status, "headers": {}, "body": b"<html>"},
+    )
+    with pytest.raises(ClientError):
+        client.meta.events.emit(
+            "needs-retry.dynamodb.PutItem",
+            response=(SimpleNamespace(status_code=status, headers={}), {"Error": {"Code": str(status)}}),
+            endpoint=None,
+            operation=operation,
+            attempts=1,
+            caught_exception=None,
+            request_dict={"context": {}},
+        )
+
+
+def test_a_client_is_watched_once_however_many_adapters_use_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails when each adapter of a process adds to what every answer of all of them costs."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    client = boto3.client("dynamodb", region_name=REGION)
+    for _ in range(3):
+        watch_attempts(client)
+    operation = client.meta.service_model.operation_model("PutItem")
+    whole = client.meta.events.emit(
+        "before-parse.dynamodb.PutItem",
+        operation_model=operation,
+        response_dict={"status_code": 200, "headers": {}, "body": b"{}"},
+    )
+    tried = client.meta.events.emit(
+        "needs-retry.dynamodb.PutItem",
+        response=(SimpleNamespace(status_code=200, headers={}), {}),
+        endpoint=None,
+        operation=operation,
+        attempts=1,
+        caught_exception=None,
+        request_dict={"context": {}},
+    )
+    watching = [handler.__name__ for handler, _ in [*whole, *tried] if handler.__module__.startswith("payonce")]
+    assert sorted(watching) == ["_require_whole", "_stop_at_a_doubt"]
