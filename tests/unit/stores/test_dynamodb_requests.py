@@ -6,7 +6,9 @@ for transactions, https://docs.aws.amazon.com/amazondynamodb/latest/APIReference
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+import base64
+from enum import IntEnum, StrEnum
+from types import MappingProxyType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -32,6 +34,7 @@ from payonce.stores.dynamodb_errors import (
     watch_attempts,
     write_error,
 )
+from payonce.stores.dynamodb_requests import from_attributes, from_stream_image, to_attributes
 from tests.support.aws import REGION
 
 if TYPE_CHECKING:
@@ -510,3 +513,75 @@ def test_a_client_is_watched_once_however_many_adapters_use_it(monkeypatch: pyte
     )
     watching = [handler.__name__ for handler, _ in [*whole, *tried] if handler.__module__.startswith("payonce")]
     assert sorted(watching) == ["_require_whole", "_stop_at_a_doubt"]
+
+
+class Word(StrEnum):
+    """A text with a name."""
+
+    A = "a"
+
+
+class Figure(IntEnum):
+    """A number with a name."""
+
+    ONE = 1
+
+
+# (value, its attribute, what is read back)
+VALUES: list[tuple[Any, dict[str, Any], Any]] = [
+    ("a", {"S": "a"}, "a"),
+    ("ö", {"S": "ö"}, "ö"),
+    ("", {"S": ""}, ""),
+    (Word.A, {"S": "a"}, "a"),
+    (-7, {"N": "-7"}, -7),
+    (10**38 - 1, {"N": "9" * 38}, 10**38 - 1),
+    (Figure.ONE, {"N": "1"}, 1),
+    (True, {"BOOL": True}, True),
+    (False, {"BOOL": False}, False),
+    (b"\x00\xff", {"B": b"\x00\xff"}, b"\x00\xff"),
+    (None, {"NULL": True}, None),
+    ([1, ["a"]], {"L": [{"N": "1"}, {"L": [{"S": "a"}]}]}, [1, ["a"]]),
+    ((1, (b"b",)), {"L": [{"N": "1"}, {"L": [{"B": b"b"}]}]}, [1, [b"b"]]),
+    ({"a": {"b": None}}, {"M": {"a": {"M": {"b": {"NULL": True}}}}}, {"a": {"b": None}}),
+    (MappingProxyType({Word.A: Figure.ONE}), {"M": {"a": {"N": "1"}}}, {"a": 1}),
+    ({Word.A: (Word.A,)}, {"M": {"a": {"L": [{"S": "a"}]}}}, {"a": ["a"]}),
+]
+
+
+def test_each_value_is_stored_as_one_attribute_and_read_as_it_was() -> None:
+    """Fails when a type is stored as another one, or a member of an enumeration as itself."""
+    for value, attribute, plain in VALUES:
+        assert to_attributes({"x": value}) == {"x": attribute}
+        assert type(next(iter(attribute.values()))) in {str, bool, bytes, list, dict}
+        read = from_attributes({"x": attribute})
+        assert (read, type(read["x"])) == ({"x": plain}, type(plain))
+
+
+def test_a_binary_comes_through_a_stream_as_base64() -> None:
+    """Wherever it stands. Fails when a packed response is unpacked from its base64 text."""
+    text = base64.b64encode(b"\x00\xff").decode()
+    image = {"x": {"B": text}, "y": {"L": [{"B": text}]}, "z": {"M": {"a": {"B": text}}}, "n": {"N": "1"}}
+    found = from_stream_image(image)
+    assert found == {"x": b"\x00\xff", "y": [b"\x00\xff"], "z": {"a": b"\x00\xff"}, "n": 1}
+
+
+def test_what_dynamodb_does_not_store_is_refused_before_it_is_sent() -> None:
+    """Fails when the first merchant's request finds it out."""
+    for value in (1.0, {1, 2}, object(), "\ud800", 10**38, -(10**38), {1: "a"}, {"a": [0.5]}, MappingProxyType({2: 3})):
+        with pytest.raises(StoreRequestInvalid):
+            to_attributes({"x": value})
+    with pytest.raises(TypeError, match="SS"):
+        from_attributes({"x": {"SS": ["a"]}})
+    wraps: tuple[Callable[[Any], Any], ...] = (
+        lambda inner: [inner],
+        lambda inner: (inner,),
+        lambda inner: {"a": inner},
+        lambda inner: MappingProxyType({"a": inner}),
+    )
+    for wrap in wraps:
+        value: Any = "a"
+        for _ in range(31):
+            value = wrap(value)
+        to_attributes({"x": value})
+        with pytest.raises(StoreRequestInvalid, match="31 levels"):
+            to_attributes({"x": wrap(value)})
