@@ -13,6 +13,7 @@ from payonce.corrections.record import CorrectionStatus
 from payonce.domain.errors import CorrectionStateConflict, OutcomeUnknown, SelfApprovalRefused
 from payonce.domain.gateway import CaptureMethod, Instruction, OperationKind
 from payonce.domain.ledger import JournalEntry, Movement, MovementKind, recognition, reversed_postings
+from payonce.idempotency.fingerprint import canonical_json, fingerprint
 from payonce.idempotency.keys import record_id
 from payonce.payments.corrective_plan import OPERATION, corrective_reference
 from payonce.payments.journal import entries_of
@@ -101,6 +102,9 @@ def test_what_is_sent_and_booked_of_a_surplus_names_its_own_charge(world: World,
         assert open_claim is not None
         assert (open_claim.lane, open_claim.resource) == ("bank", f"/payments/{found.payment_id}")
         assert open_claim.claim_id.startswith("cor_")
+        # Another release has to take its own claim for the same request.
+        said = {"amount_minor": 1000, "kind": "refund", "charge": found.surplus_gateway_payment_id}
+        assert open_claim.fingerprint == fingerprint("POST", "correct_break", {}, canonical_json(said))
     world.clock.ms += 61_000 if word == "lost" else 0
     world.recover()
     assert corrections.advance(found, deadline(world)).correction.status is _S.CORRECTED
