@@ -100,11 +100,10 @@ def check(kind: OperationKind, *rows: Row) -> None:
         world = World()
         plan = plan_of(world, amount_minor=amount_minor, kind=kind)
         shown = replace(CHARGE, **changes)
-        world.gateway.read_charge = lambda *_, shown=shown: shown  # type: ignore[method-assign, misc]
+        world.gateway.read_charge = lambda *_, shown=shown: shown  # type: ignore[method-assign]
         sent_before = len(world.gateway.submissions)
-        conclusion = GiveBackSurplus(plan, lambda _at, world=world: world.gateway, world.services).start(  # type: ignore[misc]
-            claim_of(world)
-        )
+        work = GiveBackSurplus(plan, lambda _at, world=world: world.gateway, world.services)
+        conclusion = work.start(claim_of(world))
         assert isinstance(conclusion, Completed)
         draft = conclusion.draft()
         assert isinstance(draft, Draft)

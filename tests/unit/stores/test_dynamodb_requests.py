@@ -442,8 +442,8 @@ def test_only_what_other_writers_caused_is_busy() -> None:
     # Reasons belong to a cancelled transaction alone, and a reason may lack its code.
     stray: Any = {"Error": {"Code": "InternalServerError"}, "CancellationReasons": [reason("TransactionConflict")]}
     assert not is_busy(ClientError(stray, "TransactWriteItems"))
-    for more in ({"CancellationReasons": [{}]}, {}):
-        nameless: Any = {"Error": {"Code": "TransactionCanceledException"}, **more}
+    for reasons in ({"CancellationReasons": [{}]}, dict[str, Any]()):
+        nameless: Any = {"Error": {"Code": "TransactionCanceledException"}, **reasons}
         assert (is_busy(ClientError(nameless, "x")), met_at(ClientError(nameless, "x"))) == (False, set())
 
 
@@ -579,9 +579,9 @@ def test_what_dynamodb_does_not_store_is_refused_before_it_is_sent() -> None:
         lambda inner: MappingProxyType({"a": inner}),
     )
     for wrap in wraps:
-        value: Any = "a"
+        nested: Any = "a"
         for _ in range(31):
-            value = wrap(value)
-        to_attributes({"x": value})
+            nested = wrap(nested)
+        to_attributes({"x": nested})
         with pytest.raises(StoreRequestInvalid, match="31 levels"):
-            to_attributes({"x": wrap(value)})
+            to_attributes({"x": wrap(nested)})
