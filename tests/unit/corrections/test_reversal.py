@@ -19,6 +19,7 @@ from payonce.reconciliation.cases.recording import RunCounts
 from payonce.reconciliation.taxonomy import BreakClass
 from tests.support.corrections import corrections_in, deadline, identity_of
 from tests.support.world import MERCHANT
+from tests.unit.corrections.test_workflow import close
 from tests.unit.reconciliation.test_runs import Desk
 
 if TYPE_CHECKING:
@@ -90,8 +91,10 @@ def test_what_was_booked_twice_is_reversed_once_and_proved_gone() -> None:
         corrections.approve(identity, proposal_version=2, actor=MAKER)
     corrections.approve(identity, proposal_version=2, actor=CHECKER)
     submitted = len(desk.world.gateway.submissions)
+    desk.world.clock.ms += 1_000
     for _ in range(3):
-        assert corrections.execute(identity, deadline(desk.world)).correction.status is _S.CORRECTED
+        ended = corrections.execute(identity, deadline(desk.world)).correction
+        assert (ended.status, ended.outcome, ended.updated_at_ms) == (_S.CORRECTED, "executed", desk.world.clock.ms)
     assert len(desk.world.gateway.submissions) == submitted
     assert desk.world.gateway.succeeded(OperationKind.REFUND) == []
     reversing = [entry for entry in entries(desk, case.payment_id or "") if entry.break_id == case.break_id]
@@ -129,6 +132,20 @@ def test_an_entry_that_was_reversed_meanwhile_is_not_reversed_again() -> None:
     after = corrections.execute(identity, deadline(desk.world)).correction
     assert (after.status, after.outcome) == (_S.FAILED, "nothing_left")
     assert payable(desk) == -1000
+
+
+def test_an_entry_whose_break_is_over_is_not_reversed() -> None:
+    """Fails when an approval outlives the finding that it is of: the only entry left would be reversed."""
+    desk = Desk()
+    case, corrections = waiting(desk)
+    identity = identity_of(break_of(case))
+    corrections.approve(identity, proposal_version=1, actor=CHECKER)
+    close(desk.world, break_of(case))
+    desk.world.clock.ms += 1_000
+    after = corrections.execute(identity, deadline(desk.world)).correction
+    assert (after.status, after.outcome) == (_S.REJECTED, "break_closed")
+    assert after.updated_at_ms == desk.world.clock.ms
+    assert payable(desk) == -2000
 
 
 def test_a_break_of_an_entry_that_is_not_there_is_for_a_person() -> None:

@@ -10,7 +10,15 @@ import pytest
 from payonce.corrections.correction_lists import corrections_with_status
 from payonce.corrections.policy import Policy
 from payonce.corrections.record import CorrectionStatus
-from payonce.domain.errors import CorrectionStateConflict, OutcomeUnknown, SelfApprovalRefused
+from payonce.domain.errors import (
+    CorrectionStateConflict,
+    GatewayUnavailable,
+    KeyExpired,
+    KeyInProgress,
+    LeaseLost,
+    OutcomeUnknown,
+    SelfApprovalRefused,
+)
 from payonce.domain.gateway import CaptureMethod, Instruction, OperationKind
 from payonce.domain.ledger import JournalEntry, Movement, MovementKind, recognition, reversed_postings
 from payonce.idempotency.fingerprint import canonical_json, fingerprint
@@ -151,6 +159,26 @@ def test_what_is_sent_and_booked_of_a_surplus_names_its_own_charge(world: World,
     )
     entries = entries_of(world.database, MERCHANT, found.payment_id or "")
     assert [entry for entry in entries if entry.break_id] == [came, went]
+
+
+def test_what_is_not_certain_leaves_the_correction_approved() -> None:
+    """Fails when a driver breaks at it, or ends a correction that may have been executed."""
+    for error in (
+        GatewayUnavailable("nobody answers"),
+        KeyInProgress("another driver has it", retry_after_seconds=1),
+        KeyExpired("weeks ago", resource="/payments/pay_1"),
+        LeaseLost("another driver has it"),
+        OutcomeUnknown("no answer"),
+    ):
+        world = World()
+        corrections, identity, _ = waiting(world)
+        corrections.approve(identity, proposal_version=1, actor=CHECKER)
+
+        def raising(*_: object, error: Exception = error) -> None:
+            raise error
+
+        world.engine.execute = raising  # type: ignore[method-assign, assignment]
+        assert corrections.execute(identity, deadline(world)).correction.status is _S.APPROVED
 
 
 def test_after_the_keys_window_it_is_still_once(world: World) -> None:
