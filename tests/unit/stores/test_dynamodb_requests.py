@@ -457,8 +457,8 @@ def test_an_answer_that_names_no_error_is_a_doubt() -> None:
 
 def test_a_refusal_says_whether_the_database_was_reached() -> None:
     """For whoever reads the log. Fails when a broken network looks like a refusal, or the other way round."""
-    refused = write_error(ClientError({"Error": {"Code": "ThrottlingException"}}, "PutItem"))
-    assert "refused the request (ThrottlingException)" in str(refused)
+    refused = write_error(ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "PutItem"))
+    assert "refused the request (ResourceNotFoundException)" in str(refused)
     unreached = write_error(EndpointConnectionError(endpoint_url="https://dynamodb"))
     assert "could not be reached" in str(unreached)
     assert {type(refused), type(unreached)} == {StoreUnavailable}
