@@ -30,7 +30,6 @@ MILLION = 1_000_000
 NEW_TABLE_PARTITIONS = 4
 PARTITION_WRITE_UNITS = 1_000  # a second
 POLLS_PER_SECOND = 4  # of each shard
-WINDOW_SECONDS = 10  # in which the overview gathers a shard's records: MaximumBatchingWindowInSeconds in template.yaml
 PARTS = ("DynamoDB writes", "DynamoDB reads", "SQS", "Lambda requests", "Lambda duration", "KMS", "API Gateway")
 
 
@@ -94,12 +93,15 @@ def bills(cases: Cases, prices: Prices) -> list[Bill]:
     """Return the bills of payonce without and with a webhook and of the stock stack, for every rate."""
     alone = cases.fresh().ours
     architecture = cases.stage.template.architecture
+    sources = (source for function in cases.stage.functions for source in function.sources)
+    # The overview's: in so many seconds it gathers a shard's records.
+    window_seconds = max(int(source.properties.get("MaximumBatchingWindowInSeconds", 0)) for source in sources)
     made = []
     for rate in RATES:
         streamed = streamed_units(cases.stage.meter.schemas, alone)
         batch = batch_at(rate, streamed)
         cases.batch = batch
-        gathered = max(1, rate * WINDOW_SECONDS // shards_at(rate, streamed))
+        gathered = max(1, rate * window_seconds // shards_at(rate, streamed))
         counted = cases.window(gathered, min(MERCHANTS, gathered)).divided(gathered)
         idle = cases.idle.divided(60 * rate)  # the schedules' minute, shared by that minute's payments
         for label, webhook in (("payonce", False), ("payonce, one webhook", True)):
