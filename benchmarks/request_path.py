@@ -30,10 +30,10 @@ from rich.table import Table as TextTable
 
 from benchmarks.meter import Meter, Row
 from local.dynamodb_local import running_dynamodb_local
-from payonce.domain.gateway import CaptureMethod
+from payonce.domain.gateway import CaptureMethod, Succeeded
 from payonce.domain.money import Money
-from payonce.domain.payment import Change
-from payonce.payments.create import CreatePayment, _Charge, plan_payment
+from payonce.payments.charging import after, charged_by
+from payonce.payments.create import CreatePayment, plan_payment
 from payonce.payments.operations import NewPayment
 from payonce.payments.payment_items import payment_item
 from payonce.payments.representation import payment_view
@@ -104,7 +104,9 @@ class Bare:
         plan = plan_payment(new, merchant_id="mer_1", route=lambda _id: "bank", services=services)
         # The same payment, without the protocol around it.
         work = CreatePayment(plan, self._application.gateway, services)
-        payment = work._payment(_Charge(Change.CHARGED, "ch_1"), None)
+        planned = work._payment(version=1)
+        charged = charged_by(Succeeded("ch_1", "op_1"), planned, action_expires_at_ms=0)
+        payment = after(planned, charged, first=True, at_ms=plan.created_at_ms)
         self._client.put_item(TableName=self._table, Item=to_attributes(payment_item(payment)))
         return dict(payment_view(payment))
 
