@@ -22,7 +22,7 @@ from payonce.webhooks.attempts import Attempts, Dispatched
 from payonce.webhooks.deliveries import Delivery, deliveries_of_endpoint, delivery_from
 from payonce.webhooks.dispatch import Dispatcher
 from payonce.webhooks.endpoints import change_writes, create_writes, load_endpoint
-from payonce.webhooks.gate import Gates
+from payonce.webhooks.gate import Gate, Gates
 from payonce.webhooks.keys import key_context
 from payonce.webhooks.messages import parse_message
 from payonce.webhooks.relay import Relay, RelayReport
@@ -230,6 +230,12 @@ class WebhookWorld:
         """Return the endpoint's deliveries in order of time."""
         page = deliveries_of_endpoint(self.database, endpoint.merchant_id, endpoint.endpoint_id, limit=10_000)
         return [delivery_from(item) for item in page.items]
+
+    def gate(self, endpoint: Endpoint) -> Gate:
+        """Return the endpoint's gate as it is stored."""
+        gate = self.gates.load(endpoint.merchant_id, endpoint.endpoint_id)
+        assert gate is not None
+        return gate
 
     def statuses(self, endpoint: Endpoint) -> list[DeliveryStatus]:
         """Return where the endpoint's deliveries stand."""

@@ -20,7 +20,10 @@ LAST = "~"  # sorts after every character of an id or a time
 
 
 def just_before(position: str) -> str:
-    """Return the greatest text before ``position``: a page in descending order goes on there."""
+    """Return the greatest text before ``position``: a page in descending order goes on there.
+
+    Not ``position`` without its last character: another entry may differ from it in that alone.
+    """
     return position[:-1] + chr(ord(position[-1]) - 1) + LAST
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from payonce.domain.endpoint import Endpoint
     from payonce.ports import Write
     from payonce.webhooks.deliveries import Delivery
-    from payonce.webhooks.gate import Gate
+
 
 REFUSED = Answer(status=500, latency_ms=5)
 TIMED_OUT = NoAnswer(reason=NoAnswerReason.TIMED_OUT, latency_ms=15_000, detail="timed out")
@@ -70,12 +70,6 @@ def store(world: WebhookWorld, endpoint: Endpoint, count: int, *, start: int = 0
 
 def drain(world: WebhookWorld, endpoint: Endpoint, lane: int = 0) -> Dispatched:
     return world.handle(wake(endpoint.merchant_id, endpoint.endpoint_id, lane).body)
-
-
-def gate_of(world: WebhookWorld, endpoint: Endpoint) -> Gate:
-    gate = world.gates.load(endpoint.merchant_id, endpoint.endpoint_id)
-    assert gate is not None
-    return gate
 
 
 def watched(world: WebhookWorld, monkeypatch: pytest.MonkeyPatch) -> list[Write]:
@@ -334,12 +328,12 @@ def test_a_sender_that_froze_with_a_lane_changes_nothing(
         world.receivers.before_answer = lambda: None
         world.clock.ms += REQUEST_MS + LEASE_MARGIN_MS + 1
         assert drain(world, endpoint) is Dispatched.DRAINED
-        after_newer.extend((world.deliveries(endpoint), gate_of(world, endpoint).lanes))
+        after_newer.extend((world.deliveries(endpoint), world.gate(endpoint).lanes))
 
     world.receivers.scripts[endpoint.url] = [newer, REFUSED]
     world.receivers.before_answer = overtake
     drain(world, endpoint)
-    assert [world.deliveries(endpoint), gate_of(world, endpoint).lanes] == after_newer
+    assert [world.deliveries(endpoint), world.gate(endpoint).lanes] == after_newer
     assert after_newer[0][0].attempt_count == 1
     assert len(ids_and_bytes(world.receivers.received)) == 1
 
@@ -410,7 +404,7 @@ def test_when_time_is_up_the_next_one_goes_on_and_a_quick_receiver_gets_another_
     assert len(world.receivers.received) == 5
     [message] = world.queue.take()
     assert parsed(message) == {"merchant_id": MERCHANT, "endpoint_id": "one", "lane": 0}
-    assert gate_of(world, endpoint).lane_count == 2
+    assert world.gate(endpoint).lane_count == 2
     assert world.handle(message) is Dispatched.DRAINED
     assert world.statuses(endpoint) == [DeliveryStatus.DELIVERED] * 30
     # New ones are spread over both, and each lane is woken.
@@ -427,16 +421,16 @@ def test_a_slow_receiver_gets_no_more_lanes(world: WebhookWorld, endpoint: Endpo
     world.receivers.scripts[endpoint.url] = list(slow)
     on_answer(world, lambda: setattr(world.clock, "ms", world.clock.ms + REQUEST_MS - 20_000), number=5)
     drain(world, endpoint)
-    assert gate_of(world, endpoint).lane_count == 1
+    assert world.gate(endpoint).lane_count == 1
 
 
 def test_lanes_are_bounded_and_never_fewer(world: WebhookWorld, endpoint: Endpoint) -> None:
-    gate = gate_of(world, endpoint)
+    gate = world.gate(endpoint)
     for _ in range(5):
-        world.gates.add_lanes(gate_of(world, endpoint))
-    assert gate_of(world, endpoint).lane_count == MOST_LANES
+        world.gates.add_lanes(world.gate(endpoint))
+    assert world.gate(endpoint).lane_count == MOST_LANES
     world.gates.add_lanes(gate)  # read long ago
-    assert gate_of(world, endpoint).lane_count == MOST_LANES
+    assert world.gate(endpoint).lane_count == MOST_LANES
 
 
 def test_the_breaker_ends_a_session_and_nothing_is_rewritten(
@@ -456,7 +450,7 @@ def test_the_breaker_ends_a_session_and_nothing_is_rewritten(
 
 def test_failures_that_were_under_way_together_count_once(world: WebhookWorld, endpoint: Endpoint) -> None:
     """Fails when a receiver that is restarted is paused for the longer, the more it was being sent."""
-    gate = gate_of(world, endpoint)
+    gate = world.gate(endpoint)
     health = gate.health
     began_ms = world.clock.ms
     for number in range(64):
@@ -495,7 +489,7 @@ def test_an_error_of_the_database_ends_the_session_gives_the_lane_back_and_is_ra
     fail_first_record(world, monkeypatch, StoreUnavailable("busy"))
     with pytest.raises(StoreUnavailable):
         drain(world, endpoint)
-    assert gate_of(world, endpoint).lanes[0].held_until_ms == 0
+    assert world.gate(endpoint).lanes[0].held_until_ms == 0
     assert drain(world, endpoint) is Dispatched.DRAINED
     assert world.statuses(endpoint) == [DeliveryStatus.DELIVERED] * 3
 
@@ -519,7 +513,7 @@ def test_a_defect_in_a_worker_is_raised_and_leaves_no_thread_behind(
 
 def test_two_that_want_the_lane_at_the_same_moment_do_not_both_get_it(world: WebhookWorld, endpoint: Endpoint) -> None:
     """Fails without the condition on what was read."""
-    gate = gate_of(world, endpoint)
+    gate = world.gate(endpoint)
     take = partial(world.gates.take, gate, 0, now_ms=world.clock.ms)
     assert take(until_ms=world.clock.ms + 70_000) is not None
     assert take(until_ms=world.clock.ms + 70_001) is None

@@ -69,12 +69,6 @@ def delivery_id_of(event: Item, endpoint: Endpoint) -> str:
     return delivery_id(event["event_id"], endpoint.endpoint_id, event["created_at_ms"])
 
 
-def gate_of(world: WebhookWorld, endpoint: Endpoint) -> Gate:
-    gate = world.gates.load(endpoint.merchant_id, endpoint.endpoint_id)
-    assert gate is not None
-    return gate
-
-
 def refusing(
     world: WebhookWorld, monkeypatch: pytest.MonkeyPatch, refuses: Callable[[Insert], Exception | None]
 ) -> None:
@@ -179,7 +173,7 @@ def test_a_full_list_gets_more_lanes_and_nothing_is_lost(
     events = [world.event(f"pay_{number:04d}") for number in range(EVENTS)]
     report = world.relay_events(*events)
     assert len(report.failed) == EVENTS - SECOND_UNITS
-    assert gate_of(world, endpoint).lane_count == 2
+    assert world.gate(endpoint).lane_count == 2
     units.clear()  # the next second
     again = world.relay_events(*(events[position] for position in report.failed))
     assert not again.failed
@@ -198,11 +192,11 @@ def test_what_is_refused_again_and_again_gets_all_lanes_and_no_more(
     for _ in range(4):
         report = world.relay_events(*events)
         assert sorted(report.failed) == [0, 1]
-        lanes.append(gate_of(world, endpoint).lane_count)
+        lanes.append(world.gate(endpoint).lane_count)
     assert lanes == [2, 4, 4, 4]
     writes: list[Write] = []
     monkeypatch.setattr(world.database, "write", writes.extend)
-    world.gates.add_lanes(gate_of(world, endpoint))
+    world.gates.add_lanes(world.gate(endpoint))
     assert writes == []
 
 
@@ -214,7 +208,7 @@ def test_each_merchants_endpoint_gets_its_own_lanes_and_only_those_that_are_full
     refusing(world, monkeypatch, lambda insert: StoreThrottled("full") if insert.item["endpoint_id"] == "one" else None)
     report = world.relay_events(world.event("pay_1"), world.event("pay_2", merchant_id="mer_2"))
     assert sorted(report.failed) == [0, 1]
-    assert [gate_of(world, one).lane_count for one in (endpoint, namesake, quiet)] == [2, 2, 1]
+    assert [world.gate(one).lane_count for one in (endpoint, namesake, quiet)] == [2, 2, 1]
     world.dispatch()
     assert world.statuses(quiet) == [DeliveryStatus.DELIVERED]
 
@@ -225,7 +219,7 @@ def test_a_database_that_is_not_there_makes_no_lanes(
     """Fails when any refusal makes lanes: each is looked into once a minute from then on."""
     refusing(world, monkeypatch, lambda _insert: StoreUnavailable("away"))
     assert world.relay_events(world.event()).failed
-    assert gate_of(world, endpoint).lane_count == 1
+    assert world.gate(endpoint).lane_count == 1
 
 
 def test_what_is_stored_in_another_lane_than_planned_is_looked_for_there(
@@ -249,7 +243,7 @@ def test_what_is_stored_in_another_lane_than_planned_is_looked_for_there(
         world.queue.down = True
         assert len(world.relay_events(*events).failed) == 40
     world.queue.down = False
-    world.gates.add_lanes(gate_of(world, endpoint))
+    world.gates.add_lanes(world.gate(endpoint))
     assert {delivery.lane for delivery in world.deliveries(endpoint)} == {0}
     again = [event for event in events if lane_of(delivery_id_of(event, endpoint), 2) == 1]
     world.relay_events(*again)

@@ -146,7 +146,11 @@ def report_lost(found: LookupOutcome, named: Mapping[str, str], gateway: str, *,
 
 def parked(at_ms: int, draft: Callable[[], Draft] | None = None) -> InDoubt:
     """Return the conclusion of a settlement that is not decided yet."""
-    return InDoubt(draft or (lambda: Draft(_NOBODY_READS_IT, ())), at_ms, submitted=False)
+    return InDoubt(draft or _nothing, at_ms, submitted=False)
+
+
+def _nothing() -> Draft:
+    return Draft(_NOBODY_READS_IT, ())
 
 
 class PaymentSettlement(GatewayWork):
@@ -183,7 +187,7 @@ class PaymentSettlement(GatewayWork):
         """See ``Work``. Asks, withdraws what the payer has let expire, and sends nothing again."""
         held = self._held()
         if not held.waits and not held.may_be_released:
-            return Completed(lambda: Draft(_NOBODY_READS_IT, ()))
+            return Completed(_nothing)
         gateway, instruction = self._gateway_named(held.address), held.instruction
         if not held.waits:
             return self._released(gateway, instruction, claim)
@@ -218,7 +222,7 @@ class PaymentSettlement(GatewayWork):
             return parked(next_look_ms(now_ms, now_ms))
         if isinstance(outcome, Declined):
             return Completed(partial(self.draft, Expired()))
-        return Completed(lambda: Draft(_NOBODY_READS_IT, ()))
+        return Completed(_nothing)
 
     def draft(self, result: Result | Expired) -> Draft:
         """See ``GatewayWork``. A payment that is decided by now, or that has not changed, gets no write.

@@ -51,28 +51,24 @@ NEVER_SENT = (
     PartialCredentialsError,
     CredentialRetrievalError,
 )
+# DynamoDB was asked for more in this moment than a partition, the table or the account takes.
+THROTTLED_CODES = frozenset(
+    {"ProvisionedThroughputExceededException", "RequestLimitExceeded", "Throttling", "ThrottlingException"}
+)
 # DynamoDB refused the request before it wrote anything, and may accept it later. Codes in no set may have been applied:
 # InternalServerError, ServiceUnavailable, RequestTimeout, LimitExceededException, TransactionInProgressException.
-REFUSED_CODES = frozenset(
+REFUSED_CODES = THROTTLED_CODES | frozenset(
     {
         "AccessDeniedException",
         "ExpiredTokenException",
         "IncompleteSignatureException",
         "InvalidSignatureException",
         "MissingAuthenticationTokenException",
-        "ProvisionedThroughputExceededException",
         "ReplicatedWriteConflictException",
-        "RequestLimitExceeded",
         "ResourceNotFoundException",  # also for a table that is being restored
-        "Throttling",
-        "ThrottlingException",
         "TransactionConflictException",
         "UnrecognizedClientException",
     }
-)
-# Of those: it was asked for more in this moment than a partition, the table or the account takes.
-THROTTLED_CODES = frozenset(
-    {"ProvisionedThroughputExceededException", "RequestLimitExceeded", "Throttling", "ThrottlingException"}
 )
 # DynamoDB refused the request and always will.
 INVALID_CODES = frozenset(
