@@ -22,6 +22,7 @@ from payonce.domain.gateway import OperationKind
 from payonce.domain.ledger import RECONCILIATION_SUSPENSE
 from payonce.domain.money import Money
 from payonce.payments.corrective_plan import corrective_reference
+from payonce.payments.journal import entries_of
 from payonce.payments.payment_reads import get_balances
 from payonce.reconciliation.cases.case_store import CaseStore
 from payonce.reconciliation.cases.recording import RunCounts
@@ -89,6 +90,27 @@ def test_a_partial_correction_makes_no_finding_of_its_own(part_minor: int) -> No
         assert [each.break_id for each in desk.opened()] == [case.break_id]
     assert balances(desk)["gateway_receivable:bank"] == at_the_bank(desk)
     assert balances(desk)[RECONCILIATION_SUSPENSE] == part_minor - CHARGED_MINOR
+
+
+def test_the_first_part_books_the_whole_charge_and_a_later_one_only_itself() -> None:
+    """Fails when the charge is booked with a part's amount, or with each part."""
+    world = World()
+    found = duplicate_capture(world)
+    corrections, identity = corrections_in(world, Policy()), identity_of(found)
+    for attempt, part_minor in enumerate((400, 600), 1):
+        corrections.advance(found, deadline(world), attempt=attempt)
+        version = corrections.propose(identity, amount_minor=part_minor, actor=MAKER).proposal_version
+        corrections.approve(identity, proposal_version=version, actor=CHECKER)
+        assert corrections.execute(identity, deadline(world)).correction.outcome == "executed"
+    entries = entries_of(world.database, MERCHANT, found.payment_id or "")
+    booked = {
+        (entry.description, posting.amount_minor)
+        for entry in entries
+        if entry.break_id
+        for posting in entry.postings
+        if posting.account == RECONCILIATION_SUSPENSE
+    }
+    assert booked == {("correction.recognised", -1000), ("correction.reversed", 400), ("correction.reversed", 600)}
 
 
 def test_the_rest_is_begun_by_the_next_run_approved_by_somebody_and_closed_when_all_is_reported() -> None:

@@ -26,7 +26,8 @@ def test_by_default_nothing_is_automatic() -> None:
 
 def test_the_limit_is_of_a_class_and_a_currency() -> None:
     policy = parse_policy("[automatic.duplicate_capture]\nEUR = 500")
-    assert policy.is_automatic(BreakClass.DUPLICATE_CAPTURE, "EUR", 500)
+    for amount_minor in (1, 500):
+        assert policy.is_automatic(BreakClass.DUPLICATE_CAPTURE, "EUR", amount_minor)
     assert not policy.is_automatic(BreakClass.DUPLICATE_CAPTURE, "EUR", 501)
     assert not policy.is_automatic(BreakClass.DUPLICATE_CAPTURE, "USD", 1)
     assert not policy.is_automatic(BreakClass.DOUBLE_CHARGE, "EUR", 1)
@@ -85,6 +86,19 @@ def test_a_policy_says_what_its_document_says() -> None:
 def test_a_setting_that_is_not_known_or_out_of_range_is_refused(text: str) -> None:
     """Fails when a misspelt limit or kill switch is overlooked."""
     with pytest.raises(MisconfiguredError):
+        parse_policy(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "setting"),
+    [
+        ('approval_seconds = "an hour"', "approval_seconds"),
+        ("[automatic.duplicate_capture]\nEUR = 1.5", "automatic.duplicate_capture.EUR"),
+    ],
+)
+def test_a_refused_setting_is_named(text: str, setting: str) -> None:
+    """Fails when an operator has to look for the line of the file that stops all corrections."""
+    with pytest.raises(MisconfiguredError, match=rf"policy's {setting} must be a whole number"):
         parse_policy(text)
 
 

@@ -10,6 +10,9 @@ from payonce.corrections.policy import Policy
 from payonce.corrections.record import CorrectionStatus
 from payonce.domain.gateway import ChargeState, DisputeStatus, OperationKind, Succeeded
 from payonce.domain.money import Money
+from payonce.payments.payment_items import payment_item, payment_key
+from payonce.payments.stored_payments import find_payment
+from payonce.ports import Table
 from payonce.reconciliation.cases.why import Why, WhyReason
 from payonce.reconciliation.model import Break, Evidence, Source
 from payonce.reconciliation.taxonomy import BreakClass
@@ -122,11 +125,44 @@ def test_a_refund_of_the_other_payment_in_flight_holds_the_correction_back(world
     assert len(world.gateway.submissions) == submitted
 
 
-def test_a_part_of_the_other_payment_given_back_leaves_the_double_one(world: World) -> None:
-    """A price that was lowered is no undone payment."""
+@pytest.mark.parametrize("part_minor", [0, 100, 999])
+def test_a_part_of_the_other_payment_given_back_leaves_the_double_one(world: World, part_minor: int) -> None:
+    """A price that was lowered is no undone payment. Fails when the correction can't require that the other payment
+    stands unless something of it was refunded, or when it changes that payment.
+    """
     first, found = pair(world)
-    world.follow_up(OperationKind.REFUND, first, "by-the-merchant", 100)
+    if part_minor:
+        world.follow_up(OperationKind.REFUND, first, "by-the-merchant", part_minor)
+    before = find_payment(world.database, MERCHANT, first)
+    assert before is not None
     assert corrections_in(world).advance(found, deadline(world)).correction.status is _S.CORRECTED
+    assert world.database.get(Table.PAYMENTS, payment_key(MERCHANT, first)) == payment_item(before)
+
+
+def test_a_surplus_is_one_whatever_became_of_another_payment_in_its_evidence(world: World) -> None:
+    """Fails when any correction requires that the evidence's other payments stand: only of a double are they the sale
+    that remains.
+    """
+    other = payment_id_of(world.create("another-sale"))
+    world.follow_up(OperationKind.REFUND, other, "by-the-merchant")
+    created = world.create()
+    first = world.gateway.submissions[-1]
+    surplus = world.gateway.submit(first, deadline(world))
+    assert isinstance(surplus, Succeeded)
+    found = Break(
+        break_class=BreakClass.DUPLICATE_CAPTURE,
+        subject=("bank", first.gateway_reference, surplus.gateway_charge_id),
+        amount_minor=1000,
+        currency="EUR",
+        occurred_at_ms=world.clock.now_ms(),
+        merchant_id=MERCHANT,
+        payment_id=payment_id_of(created),
+        gateway="bank",
+        surplus_gateway_payment_id=surplus.gateway_charge_id,
+        evidence=(Evidence(source=Source.LEDGER, row_key="je_other", fields={"payment_id": other}),),
+    )
+    step = corrections_in(world).advance(with_case(world, found), deadline(world))
+    assert step.correction.status is _S.CORRECTED
 
 
 def test_a_double_of_which_the_merchant_gave_back_a_part_is_not_said_to_be_over(world: World) -> None:

@@ -11,6 +11,7 @@ from payonce.corrections.correction_lists import corrections_with_status
 from payonce.corrections.policy import Policy
 from payonce.corrections.record import CorrectionStatus
 from payonce.domain.errors import (
+    AmountExceedsAvailable,
     CorrectionStateConflict,
     GatewayUnavailable,
     KeyExpired,
@@ -26,6 +27,7 @@ from payonce.idempotency.keys import record_id
 from payonce.payments.corrective_plan import OPERATION, corrective_reference
 from payonce.payments.journal import entries_of
 from payonce.ports import Table
+from payonce.reconciliation.cases.case import CaseStatus
 from payonce.reconciliation.cases.case_store import CaseStore
 from payonce.reconciliation.cases.match_store import MatchStore
 from payonce.reconciliation.cases.recording import record_run
@@ -435,6 +437,59 @@ def test_a_break_that_is_closed_between_look_and_claim_is_not_corrected(
     after = corrections.execute(identity, deadline(world)).correction
     assert (after.status, after.outcome) == (_S.REJECTED, "break_closed")
     assert world.gateway.succeeded(OperationKind.REFUND) == []
+
+
+def test_a_break_that_is_reopened_between_look_and_claim_is_not_corrected_unseen(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails when the claim of a case that was over only requires it to be open: the case would not change with it, so
+    that a run which read it before could close it while the money is on the way.
+    """
+    corrections, identity, found = waiting(world)
+    corrections.approve(identity, proposal_version=1, actor=CHECKER)
+    close(world, found)
+    write = world.database.write
+
+    def reopening(writes: Sequence[Write]) -> None:
+        if any(each.table is Table.IDEMPOTENCY for each in writes):
+            monkeypatch.undo()
+            world.clock.ms += 1_000
+            record_run(
+                CaseStore(world.database), "run_3", [found], as_of_ms=world.clock.now_ms(), covers=lambda _case: True
+            )
+        write(writes)
+
+    monkeypatch.setattr(world.database, "write", reopening)
+    after = corrections.execute(identity, deadline(world)).correction
+    assert CaseStore(world.database).get(found.break_id).status is CaseStatus.OPEN
+    assert (after.status, after.outcome) == (_S.REJECTED, "break_closed")
+    assert world.gateway.succeeded(OperationKind.REFUND) == []
+
+
+def test_a_correction_that_another_driver_sends_meanwhile_is_not_ended_by_what_this_one_saw(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails when a refusal ends whatever correction is there by then: the refund on its way would be in no books.
+
+    Another refund was in flight and leaves too little. It is declined, so the next driver's claim passes.
+    """
+    corrections, identity, found = waiting(world)
+    corrections.approve(identity, proposal_version=1, actor=CHECKER)
+
+    def refused(*_: object) -> None:
+        monkeypatch.undo()
+        world.gateway.script = ["booked_lost"]
+        world.gateway.visible_after_ms = 10_000
+        assert corrections_in(world, Policy()).execute(identity, deadline(world)).retry_later
+        raise AmountExceedsAvailable("Too little is left.")
+
+    monkeypatch.setattr(world.engine, "execute", refused)
+    step = corrections.execute(identity, deadline(world))
+    assert (step.correction.status, step.retry_later) == (_S.APPROVED, True)
+    world.clock.ms += 120_000
+    assert world.recover().concluded == 1
+    assert corrections.load(identity).status is _S.CORRECTED
+    check_corrected(world, found)
 
 
 def test_a_refund_that_was_sent_before_its_break_was_closed_is_booked(world: World) -> None:

@@ -30,7 +30,7 @@ from payonce.payments.corrective_plan import EXECUTED, OPERATION, PARTLY_GIVEN_B
 from payonce.payments.payment_items import payment_key
 from payonce.payments.planning import load_payment
 from payonce.payments.stored_payments import keep_head
-from payonce.ports import Adjust, Table
+from payonce.ports import Adjust, Insert, Table
 from payonce.reconciliation.cases.case import CaseStatus
 from payonce.reconciliation.cases.case_evidence import payments_named
 from payonce.reconciliation.cases.case_items import correcting_writes
@@ -93,7 +93,7 @@ class Execution:
     def _ended(self, correction: Correction, *, status: CorrectionStatus, outcome: str) -> Correction:
         """End the correction without an effect, unless it was claimed since it was read."""
         after = self._again(correction)
-        if after.revision != correction.revision or after.status is not _S.APPROVED:
+        if after.revision != correction.revision:
             return after
         return change(self._database, after, status=status, outcome=outcome, updated_at_ms=self._clock.now_ms())
 
@@ -116,11 +116,9 @@ class Execution:
 
     def _guards(self, case: Case, correction: Correction) -> list[Write]:
         if _over(case) is not None:
-            # Refused by the claim's own transaction, which an earlier claim does not come to.
-            is_open = {"case_status": CaseStatus.OPEN.value, "match_id": None}
-            return [
-                Adjust(table=Table.RECONCILIATION, key=case_key(case.break_id), require=is_open, set=is_open),
-            ]
+            # The case is stored, so the claim's own transaction is refused; an earlier claim does not come to it. The
+            # refusal holds if the case is reopened meanwhile: without the writes below, a run could close it again.
+            return [Insert(Table.RECONCILIATION, {**case_key(case.break_id)})]
         note = f"{correction.kind} of {correction.amount_minor} {correction.currency}"
         return correcting_writes(case, by=correction.decided_by, note=note, at_ms=self._clock.now_ms())
 

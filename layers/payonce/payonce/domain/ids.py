@@ -22,7 +22,7 @@ _REFERENCE = re.compile(r"([a-z]{1,8}_[A-Za-z0-9]{1,51})-[1-9][0-9]{0,2}", re.AS
 
 def encode_base32(value: int, length: int) -> str:
     """Return ``value`` as ``length`` characters of Crockford base32, most significant first."""
-    return "".join([CROCKFORD_ALPHABET[(value >> shift) & 31] for shift in range(5 * (length - 1), -1, -5)])
+    return "".join([CROCKFORD_ALPHABET[(value >> shift) & 31] for shift in reversed(range(0, 5 * length, 5))])
 
 
 def time_of_id(identity: str) -> int:
