@@ -65,7 +65,11 @@ AREAS: Final = (
         ),
         suites=(*_PROTOCOL, "tests/unit/corrections"),
     ),
-    Area(folder="domain", names=("ids", "ledger", "money", "payment", "gateway"), suites=_PROTOCOL),
+    Area(
+        folder="domain",
+        names=("ids", "ledger", "money", "payment", "gateway"),
+        suites=(*_PROTOCOL, "tests/unit/gateways/test_vendor_setups.py"),
+    ),
     Area(
         folder="stores",
         names=("dynamodb", "dynamodb_errors", "dynamodb_requests"),

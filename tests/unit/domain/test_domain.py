@@ -42,8 +42,9 @@ from payonce.domain.ledger import (
     reversed_postings,
 )
 from payonce.domain.money import MAX_AMOUNT_MINOR, Money, Zero
-from payonce.domain.payment import TRANSITIONS, Change, PaymentStatus, TransitionError, next_status
+from payonce.domain.payment import TRANSITIONS, Change, OperationStatus, PaymentStatus, TransitionError, next_status
 from payonce.domain.problems import INTERNAL, PROBLEMS, problem_document, problem_of
+from tests.support.aws import REPOSITORY
 
 
 @pytest.mark.parametrize("amount", [1, MAX_AMOUNT_MINOR])
@@ -306,6 +307,16 @@ def test_final_states_stay_final() -> None:
 def test_every_change_is_reachable_and_every_state_too() -> None:
     assert {change for _, change in TRANSITIONS} == set(Change)
     assert set(TRANSITIONS.values()) == set(PaymentStatus)
+
+
+def test_what_happens_to_a_payment_has_the_name_that_is_published() -> None:
+    """Fails when an event or a status is renamed: receivers subscribe to the names, and stored payments have them."""
+    published = json.loads((REPOSITORY / "openapi.json").read_text())
+    families = ("payment.", "capture.", "void.", "refund.", "dispute.")
+    assert {change.value for change in Change} == {name for name in published["webhooks"] if name.startswith(families)}
+    schemas = published["components"]["schemas"]
+    for status in (PaymentStatus, OperationStatus):
+        assert {each.value for each in status} == set(schemas[status.__name__]["enum"])
 
 
 def test_every_error_of_the_tree_has_a_problem_type() -> None:

@@ -132,6 +132,7 @@ def test_who_can_set_up_what(method_type: str, method: str, by: set[str]) -> Non
     assert {name for name, each in named.items() if each.sets_up(kind, method)} == by
     assert STRIPE_CAPABILITIES.sets_up(kind, method)
     assert not replace(STRIPE_CAPABILITIES, operations=frozenset()).sets_up(kind, method)
+    assert not replace(STRIPE_CAPABILITIES, payment_method_types=frozenset()).sets_up(kind, method)
 
 
 def test_adyen_is_sent_an_authorisation_of_nothing_that_stores() -> None:
