@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from payonce.domain.errors import WriteConflict
+from payonce.ports import Adjust, Table
 from payonce.recovery.book import LEAD_MS, Book, Left, mark_of
 from payonce.recovery.lanes import Asked
 
@@ -26,8 +27,11 @@ def test_one_feeder_leads_until_it_resigns_or_its_time_is_over(database: Databas
     assert book.lead("second", NOW_MS + LEAD_MS) is not None
     with pytest.raises(WriteConflict):
         book.keep("first", {}, NOW_MS)
+    kept_ms = NOW_MS + 2 * LEAD_MS - 1
+    book.keep("second", {}, kept_ms)
+    assert book.lead("third", kept_ms + LEAD_MS - 1) is None
     book.resign("second", Left({}, frozenset()))
-    assert book.lead("third", NOW_MS + LEAD_MS) is not None
+    assert book.lead("third", kept_ms) is not None
 
 
 def test_the_next_feeder_is_told_what_was_released_and_the_lanes_state(database: Database) -> None:
@@ -37,8 +41,9 @@ def test_the_next_feeder_is_told_what_was_released_and_the_lanes_state(database:
     book.resign("first", left)
     assert book.lead("second", NOW_MS) == left
     # What was released a run ago is nobody's any more.
-    book.keep("second", left.lanes, NOW_MS)
-    assert book.lead("second", NOW_MS) == Left(left.lanes, frozenset())
+    lanes = {"bank": {"pace": 25.0, "answers": True}}
+    book.keep("second", lanes, NOW_MS)
+    assert book.lead("second", NOW_MS) == Left(lanes, frozenset())
 
 
 def test_of_two_that_want_the_lead_at_once_one_has_it(database: Database) -> None:
@@ -70,6 +75,12 @@ def test_reports_add_up(database: Database) -> None:
     book.add("", Asked(1, 1, 0, 1))
     expected = Asked(10 * REPORTS, 17 * REPORTS, 2 * REPORTS, 9 * REPORTS)
     assert book.asked(["bank", "", "never"]) == {"bank": expected, "": Asked(1, 1, 0, 1)}
+
+
+def test_a_counter_that_an_earlier_release_did_not_keep_is_zero(database: Database) -> None:
+    key = {"pk": "RECOVERY", "sk": "LANE#bank"}
+    database.write([Adjust(table=Table.ROUTING, key=key, add={"claims": 3}, upsert=True)])
+    assert Book(database).asked(["bank"]) == {"bank": Asked(claims=3)}
 
 
 def test_reports_of_many_askers_add_up(dynamodb_local: str) -> None:

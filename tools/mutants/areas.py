@@ -81,7 +81,11 @@ AREAS: Final = (
         suites=("tests/contract/stores", "tests/contract/test_idempotency_store.py"),
         chosen="not dynamodb_local",
     ),
-    Area(folder="recovery", names=("feeder", "lanes", "asker", "book", "backlog", "messages"), suites=_PROTOCOL),
+    Area(
+        folder="recovery",
+        names=("feeder", "lanes", "asker", "book", "backlog", "messages"),
+        suites=(*_PROTOCOL, "tests/contract/test_recovery_book.py"),
+    ),
     Area(folder="corrections", names=("execution", "policy", "approval"), suites=("tests/unit/corrections",)),
     Area(
         folder="gateways",

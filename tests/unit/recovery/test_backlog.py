@@ -13,6 +13,8 @@ from payonce.recovery.backlog import DOUBT_AGE_MS, READING_THREADS, Backlog, rea
 from payonce.recovery.book import mark_of
 
 if TYPE_CHECKING:
+    import pytest
+
     from payonce.ports import Item
 
 NOW_MS = 1_800_000_000_000
@@ -57,6 +59,19 @@ def test_what_is_not_due_is_counted_and_not_taken() -> None:
     assert (made.in_doubt, made.oldest_created_at_ms) == (2, NOW_MS - 3 * DOUBT_AGE_MS)
 
 
+def test_a_doubt_is_a_minute_old_and_its_merchants_whatever_that_is_called() -> None:
+    """Fails when a request that is being answered counts, when the last one read counts as the oldest, or when two
+    merchants are taken for one.
+    """
+    made = backlog(
+        claim("m#1#op#1", age_ms=3 * DOUBT_AGE_MS),
+        claim("m#2#op#1", age_ms=DOUBT_AGE_MS),
+        claim("m#2#op#2", age_ms=DOUBT_AGE_MS - 1),
+    )
+    assert made.doubts == [("m#1#op", NOW_MS - 3 * DOUBT_AGE_MS), ("m#2#op", NOW_MS - DOUBT_AGE_MS)]
+    assert (made.in_doubt, made.oldest_created_at_ms) == (2, NOW_MS - 3 * DOUBT_AGE_MS)
+
+
 def test_what_another_feeder_has_just_released_is_left_out() -> None:
     made = backlog(*(claim(f"m#op#{number}", due_ms=100 - number) for number in range(4)))
     made.released = frozenset({mark_of("m#op#0#h"), mark_of("m#op#2#h")})
@@ -65,13 +80,14 @@ def test_what_another_feeder_has_just_released_is_left_out() -> None:
 
 
 class Pages:
-    """``OpenClaims``: two pages in each shard; one shard can't be read."""
+    """``OpenClaims``: two pages in each shard; two shards can't be read."""
 
     def open_page(self, shard: int, *, limit: int, start: Item | None = None, due_by_ms: int | None = None) -> OpenPage:
         if shard in WAITING_SHARDS:
             assert due_by_ms == NOW_MS
             return OpenPage([claim(f"m#op#{shard}", due_ms=NOW_MS - 1)], None)
-        if shard == 3:
+        assert due_by_ms is None  # what is due later is in doubt, too
+        if shard in {3, 5}:
             raise StoreUnavailable("throttled")
         if start is None:
             return OpenPage([claim(f"m#op#{shard}-1", due_ms=9)], {"id": "x"})
@@ -81,9 +97,23 @@ class Pages:
 def test_all_pages_are_read_and_a_shard_that_fails_costs_its_own_claims_alone() -> None:
     reported: list[str] = []
     made, failed = read_backlog(Pages(), lambda: NOW_MS, lambda name, _error: reported.append(name))
-    assert made.count("bank") == 2 * (OPEN_LEASE_SHARDS - 1) + len(WAITING_SHARDS)
-    assert made.in_doubt == 2 * (OPEN_LEASE_SHARDS - 1)  # what a gateway holds is in no doubt
-    assert (failed, reported) == (1, ["open-leases shard 3"])
+    assert made.count("bank") == 2 * (OPEN_LEASE_SHARDS - 2) + len(WAITING_SHARDS)
+    assert made.in_doubt == 2 * (OPEN_LEASE_SHARDS - 2)  # what a gateway holds is in no doubt
+    assert (failed, reported) == (2, ["open-leases shard 3", "open-leases shard 5"])
+
+
+def test_a_shard_is_read_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails when the claims of one shard take all of the memory, or one more page is read than is needed."""
+    monkeypatch.setattr("payonce.recovery.backlog.MAX_CLAIMS_PER_SHARD", 2)
+
+    class Endless:
+        def open_page(
+            self, shard: int, *, limit: int, start: Item | None = None, due_by_ms: int | None = None
+        ) -> OpenPage:
+            return OpenPage([claim(f"m#op#{shard}")], {"id": "x"})
+
+    made, failed = read_backlog(Endless(), lambda: NOW_MS, lambda *_: None)
+    assert (made.count("bank"), failed) == (2 * (OPEN_LEASE_SHARDS + len(WAITING_SHARDS)), 0)
 
 
 def test_shards_are_read_at_the_same_time() -> None:

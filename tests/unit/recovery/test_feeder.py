@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import StoreUnavailable
 from payonce.domain.ids import UlidSource
@@ -11,7 +12,7 @@ from payonce.idempotency.open_claims import OpenClaim, OpenPage
 from payonce.idempotency.record_items import shard_of
 from payonce.ports import Adjust, Deadline, Table
 from payonce.recovery.book import FEEDER_KEY, LEAD_MS, Book
-from payonce.recovery.feeder import Feeder, FeederReport, Feeding
+from payonce.recovery.feeder import MAX_LANES, REMEMBERED_MS, Feeder, FeederReport, Feeding
 from payonce.recovery.lanes import LONGEST_PAUSE_MS, Asked
 from payonce.recovery.messages import CLAIMS_PER_MESSAGE, AskMessage, parse_ask
 from payonce.stores.memory import MemoryDatabase
@@ -37,6 +38,7 @@ class Bench:
     sent: list[tuple[int, AskMessage]] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     limits: dict[str, float] = field(default_factory=dict)
+    ticks: list[int] = field(default_factory=list)
     queue_fails: int = 0
     overview_fails: bool = False
     kept: list[tuple[list[str], int, bool]] = field(default_factory=list)
@@ -49,7 +51,7 @@ class Bench:
     def open(self, count: int, *, lane: str = "bank", merchant: str = "m") -> None:
         for number in range(count):
             name = f"{merchant}#op#{lane}{number}"
-            self.claims[name] = OpenClaim(name, lane, self.clock.ms - 10_000 + number, self.clock.ms - 100_000)
+            self.claims[name] = OpenClaim(name, lane, self.clock.ms - 10_000 + number, self.clock.ms - 100_999)
 
     def open_page(self, shard: int, *, limit: int, start: Item | None = None, due_by_ms: int | None = None) -> OpenPage:
         """See ``OpenClaims``."""
@@ -71,22 +73,27 @@ class Bench:
             self.book.add(message.lane, self.ask(message))
         self._unheard.clear()
 
-    def feeder(self) -> Feeder:
-        return Feeder(
-            Feeding(
-                store=self,
-                book=self.book,
-                queue=self,
-                clock=self.clock,
-                ids=UlidSource(self.clock.now_ms, lambda size: len(self.sent).to_bytes(size, "big")),
-                sleep=self.sleep,
-                bounds=self.bounds,
-                other_bound=10.0,
-                limits=lambda: self.limits,
-                report_error=lambda name, error: self.errors.append(f"{name}: {error}"),
-                keep=self.keep,
-            )
+    def feeding(self) -> Feeding:
+        return Feeding(
+            store=self,
+            book=self.book,
+            queue=self,
+            clock=self.clock,
+            ids=UlidSource(self.clock.now_ms, lambda size: len(self.sent).to_bytes(size, "big")),
+            sleep=self.sleep,
+            bounds=self.bounds,
+            other_bound=10.0,
+            limits=self.limits_now,
+            report_error=lambda name, error: self.errors.append(f"{name}: {error}"),
+            keep=self.keep,
         )
+
+    def limits_now(self) -> dict[str, float]:
+        self.ticks.append(self.clock.ms)
+        return self.limits
+
+    def feeder(self) -> Feeder:
+        return Feeder(self.feeding())
 
     def keep(self, doubts: list[tuple[str, int]], _now_ms: int, complete: bool) -> None:
         """Keep what the overview is told, or fail."""
@@ -139,10 +146,18 @@ def test_everything_that_is_due_is_released_once_at_the_pace() -> None:
     assert max(by_second.values()) * 2 <= BOUND * 1.25
 
 
+def refuse(*_: object) -> None:
+    raise AssertionError("something is written")
+
+
 def test_a_run_without_anything_to_do_ends_at_once_and_writes_nothing() -> None:
     bench = Bench()
     before = bench.clock.ms
-    assert bench.run() == FeederReport()
+    bench.database.write = refuse  # type: ignore[method-assign]
+    assert bench.run() == FeederReport(
+        in_doubt=0, oldest_seconds=0, waiting=0, released=0, concluded=0, unanswered=0, drain_seconds=0, failed=0
+    )
+    del bench.database.write
     assert (bench.clock.ms, bench.book.lead("other", before)) == (before, bench.book.lead("other", before))
 
 
@@ -156,6 +171,10 @@ def test_a_silent_gateway_is_probed_and_the_others_go_on() -> None:
     assert len(bench.released()) == 500
     assert 4 <= len(bench.released("dead")) <= 8
     assert report.waiting == 500 - len(bench.released("dead"))
+    assert report.released == 500 + len(bench.released("dead"))
+    assert report.unanswered == len(bench.released("dead"))
+    times = [at_ms for at_ms, message in bench.sent if message.lane == "bank"]
+    assert {later - earlier for earlier, later in pairwise(times)} <= {0, 1_000}
     assert report.drain_seconds == 0  # nothing can be said of a gateway that does not answer
     last_ms, last = bench.sent[-1]
     assert (last.lane, len(last.claims)) == ("dead", 1)
@@ -176,8 +195,85 @@ def test_claims_that_name_nobody_are_told_who_is_silent_and_find_out_who_is_back
     bench.open(1_000, lane="")
     bench.run()
     probes = [at_ms for at_ms, message in bench.sent if not message.silent]
+    assert {later - earlier for earlier, later in pairwise(probes)} == {LONGEST_PAUSE_MS}
     assert {message.silent for _, message in bench.sent} == {frozenset(), frozenset({"dead"})}
     assert 3 <= len(probes) <= 6
+
+
+def test_claims_that_name_nobody_may_ask_who_is_back_at_once() -> None:
+    """Fails when a lane that answers again counts as silent until the time of its next probe, or hides another's
+    silence.
+    """
+    bench = Bench(bounds={"bank": BOUND, "back": BOUND, "dead": BOUND})
+    back_at_ms = bench.clock.ms + 20_000
+    answering = {"bank", ""}
+
+    def ask(message: AskMessage) -> Asked:
+        if message.lane == "back" and bench.clock.ms >= back_at_ms:
+            answering.add("back")
+        return answers(message) if message.lane in answering else silence(message)
+
+    bench.ask = ask
+    for lane in bench.bounds:
+        bench.open(100, lane=lane)
+    bench.open(3_000, lane="")
+    bench.run()
+    back_since_ms = next(at_ms for at_ms, message in bench.sent if "back" in message.answering_since_ms)
+    named = {frozenset(): 0, frozenset({"dead"}): 0}
+    for at_ms, message in bench.sent:
+        if at_ms >= back_since_ms and message.lane == "":
+            named[message.silent] += 1
+    assert named[frozenset()] < named[frozenset({"dead"})]
+
+
+def test_while_all_are_silent_nothing_is_done_between_their_probes() -> None:
+    """Fails when a feeder ticks through an outage, which costs 60 writes a minute, or sleeps over one lane's probe."""
+    bench = Bench(bounds={"dead": BOUND, "later": BOUND})
+    silent_at_ms = bench.clock.ms + 5_000
+    bench.ask = lambda message: (
+        answers(message) if message.lane == "later" and bench.clock.ms < silent_at_ms else silence(message)
+    )
+    bench.open(1_000, lane="later")
+    bench.open(1_000, lane="dead")
+    bench.feeder().run(Deadline(bench.clock.ms + 10 * RUN_MS))
+    for lane in bench.bounds:
+        probes = [at_ms for at_ms, message in bench.sent if message.lane == lane][-20:]
+        assert {later - earlier for earlier, later in pairwise(probes)} == {LONGEST_PAUSE_MS}
+    heard_at_ms = {at_ms + 1_000 for at_ms, _ in bench.sent}
+    idle = [at_ms for at_ms in bench.ticks if at_ms not in heard_at_ms | {sent_ms for sent_ms, _ in bench.sent}]
+    assert [at_ms for at_ms in idle if at_ms > silent_at_ms + 60_000] == []
+
+
+def test_a_gateway_that_is_back_does_not_wait_for_a_limit_that_is_gone() -> None:
+    """Routing lets nothing through when it comes back. Fails when the feeder then sleeps until a probe's time."""
+    bench = Bench()
+    back_at_ms = bench.clock.ms + 40_000
+
+    def ask(message: AskMessage) -> Asked:
+        if bench.clock.ms < back_at_ms:
+            return silence(message)
+        bench.limits["bank"] = 0.0 if not bench.limits else 50.0
+        return answers(message)
+
+    bench.ask = ask
+    bench.open(100)
+    bench.feeder().run(Deadline(bench.clock.ms + RUN_MS))
+    seen_ms = bench.sent[-1][0] + 1_000
+    assert bench.limits == {"bank": 0.0}
+    assert [later - earlier for earlier, later in pairwise(at for at in bench.ticks if at >= seen_ms)][:5] == [
+        1_000
+    ] * 5
+
+
+def test_lanes_beyond_those_whose_counters_are_read_wait() -> None:
+    """Fails when the feeder breaks at the first of them."""
+    bench = Bench(ask=answers)
+    for number in range(MAX_LANES + 1):
+        bench.open(2, lane=f"proxy:{number:03d}")
+    report = bench.run()
+    assert report.failed == 0
+    assert len({message.lane for _, message in bench.sent}) == MAX_LANES - 1  # one of the counters is the bank's
+    assert report.waiting == 2 * 2
 
 
 def test_the_end_of_a_silence_opens_the_lane_in_the_same_run() -> None:
@@ -216,6 +312,53 @@ def test_what_the_run_before_has_just_released_is_not_released_again() -> None:
     assert not late & set(bench.released())
 
 
+def test_what_was_released_longer_ago_and_is_still_due_is_released_again() -> None:
+    """Its message may be lost. Fails when the marks of a whole run are left to the next one."""
+    bench = Bench(ask=answers)
+    bench.open(4_000)
+    bench.run()
+    early, late = set[str](), set[str]()
+    for at_ms, message in bench.sent:
+        (late if at_ms >= bench.clock.ms - REMEMBERED_MS else early).update(message.claims)
+    bench.sent.clear()
+    bench.run()
+    again = set(bench.released())
+    assert early <= again
+    assert not late & again
+
+
+def test_a_run_that_never_leads_says_what_waits() -> None:
+    """Fails when it breaks because it knows of no lane, counts one lane alone, or ends somebody else's lead."""
+    bench = Bench(bounds={"bank": BOUND, "other": BOUND}, ask=answers)
+    bench.open(100)
+    bench.open(20, lane="other")
+    bench.book.lead("leader", bench.clock.ms)
+    report = bench.feeder().run(Deadline(bench.clock.ms + 1_000))
+    assert (report.waiting, report.released, report.drain_seconds, bench.sent) == (120, 0, 0, [])
+    assert bench.book.lead("third", bench.clock.ms) is None
+
+
+def test_a_run_whose_time_is_over_releases_nothing() -> None:
+    bench = Bench(ask=answers)
+    bench.open(100)
+    assert bench.feeder().run(Deadline(bench.clock.ms)).waiting == 100
+    assert bench.sent == []
+
+
+def test_the_shards_are_read_by_the_means_that_is_wired() -> None:
+    """Fails when they are read one after the other, which takes a run of 100,000 claims its lead."""
+    bench = Bench(ask=answers)
+    bench.open(10)
+    read: list[int] = []
+
+    def each(function: Callable[[int], Any], shards: Sequence[int]) -> list[Any]:
+        read.extend(shards)
+        return [function(shard) for shard in shards]
+
+    Feeder(replace(bench.feeding(), each=each)).run(Deadline(bench.clock.ms))
+    assert len(read) == len(set(read)) > 1
+
+
 def test_a_run_stands_by_while_another_one_leads() -> None:
     """Fails when both feed at the pace, which is then twice what the gateway takes."""
     bench = Bench(ask=answers)
@@ -243,12 +386,12 @@ def test_who_has_lost_the_lead_releases_nothing_more() -> None:
 
 def test_a_queue_that_fails_costs_what_was_to_be_sent_and_no_more() -> None:
     """These claims are still due: the next run releases them. Fails when the run ends with the first error."""
-    bench = Bench(ask=answers, queue_fails=1)
+    bench = Bench(ask=answers, queue_fails=2)
     bench.open(300)
     report = bench.run()
-    assert report.failed == 1
-    assert len(bench.released()) == 299  # the first was a probe
-    assert bench.errors == ["recovery tick: no answer"]
+    assert report.failed == 2
+    assert len(bench.released()) == 298  # the first two were probes
+    assert bench.errors == ["recovery tick: no answer"] * 2
 
 
 def test_a_limit_of_routing_holds_back() -> None:
@@ -276,7 +419,8 @@ def test_how_long_the_rest_takes_is_estimated_from_the_pace() -> None:
     report = bench.run()
     assert report.drain_seconds == report.waiting * 2 // int(BOUND)
     assert report.oldest_seconds == 100
-    assert 0 < report.concluded <= report.released
+    unheard = sum(len(message.claims) for at_ms, message in bench.sent if at_ms == bench.sent[-1][0])
+    assert report.concluded == report.released - unheard
 
 
 def test_a_lane_for_which_nothing_waits_for_a_while_is_not_forgotten() -> None:

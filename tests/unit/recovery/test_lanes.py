@@ -125,12 +125,52 @@ def test_a_gateway_that_falls_silent_is_only_probed_and_ever_more_seldom() -> No
     assert 200 < probes < 3_600 * 1_000 / LONGEST_PAUSE_MS + 10
 
 
+def test_a_silence_is_probed_after_2_4_8_and_then_every_15_seconds_and_each_silence_so() -> None:
+    """Fails when the first probe is sent at once, when pauses grow otherwise, or a second silence starts with 15 s."""
+    hand = answering()
+    for _ in range(2):
+        hand.report(0, SILENT_AFTER, SILENT_AFTER)
+        pauses, last_ms = [], hand.now_ms
+        while len(pauses) < 5:
+            hand.now_ms += 1
+            if claims := hand.lane.allowance(hand.now_ms):
+                assert claims == 1
+                hand.lane.release(1, hand.now_ms)
+                pauses.append(hand.now_ms - last_ms)
+                last_ms = hand.now_ms
+        assert pauses == [2_000, 2_000, 4_000, 8_000, 15_000]
+        hand.report(1, 1, 0)
+        assert hand.lane.answers
+
+
+def test_a_gateway_that_is_back_begins_with_the_first_pace() -> None:
+    """Fails when the first second has more than the start, when probes whose report was lost count as under way, or
+    when what was unanswered before slows it down again.
+    """
+    hand = Hand(Lane(152.0))
+    for _ in range(30):
+        hand.second()
+    hand.report(10, 100, 30)  # weighted, just tolerated
+    hand.report(0, SILENT_AFTER, SILENT_AFTER)
+    for _ in range(3):
+        hand.now_ms = hand.lane.probe_at_ms
+        hand.lane.release(hand.lane.allowance(hand.now_ms), hand.now_ms)
+    hand.report(1, 2, 0)
+    lane = hand.lane
+    assert (lane.answers, lane.pace) == (True, 152.0 / 8)
+    assert lane.allowance(hand.now_ms) == int(lane.pace / lane.cost)
+    lane.limit = 3.0
+    assert lane.allowance(hand.now_ms) == 3
+    hand.report(5, 10, 2)
+    assert lane.pace > 152.0 / 8
+
+
 def test_fewer_than_five_in_a_row_are_no_silence() -> None:
     hand = answering()
-    hand.report(0, SILENT_AFTER - 1, SILENT_AFTER - 1)
+    hand.report(0, 4, 4)
     assert hand.lane.answers
     hand.report(0, 1, 0)
-    hand.report(0, SILENT_AFTER - 1, SILENT_AFTER - 1)
+    hand.report(0, 4, 4)
     assert hand.lane.answers
     hand.report(0, 1, 1)
     assert not hand.lane.answers
@@ -148,8 +188,10 @@ def test_only_a_silence_of_a_minute_is_an_outage() -> None:
     hand.report(1, 1, 0)
     assert (hand.lane.answers, hand.lane.answering_since_ms) == (True, since_ms)
     hand.second(unanswered_share=1.0)
-    hand.second(unanswered_share=1.0)
-    hand.now_ms += OUTAGE_MS
+    silent_since_ms = hand.now_ms
+    while hand.now_ms < silent_since_ms + OUTAGE_MS:
+        assert hand.lane.known_since_ms(hand.now_ms) == since_ms
+        hand.report(1, 1, 1)
     assert hand.lane.known_since_ms(hand.now_ms) == 0
     hand.report(1, 1, 0)
     assert hand.lane.answering_since_ms == hand.now_ms
@@ -173,6 +215,52 @@ def test_what_is_under_way_is_bounded_and_so_is_what_a_limit_allows() -> None:
     assert claims + limited.lane.allowance(limited.now_ms) == 7
 
 
+def test_what_is_allowed_comes_with_the_time_that_has_passed() -> None:
+    """Fails when a tick that comes early gets a whole second's claims, or the first one more than a second's."""
+    lane = Lane(BOUND, is_judged=False)
+    assert lane.allowance(START_MS) == int(lane.pace / MOST_REQUESTS)
+    lane.release(9, START_MS)
+    assert lane.allowance(START_MS + 500) == 5  # half a second, and the rest of the first one
+    lane.release(5, START_MS + 500)
+    assert lane.allowance(START_MS) == 0  # the clock went back
+
+
+def test_what_a_claim_did_not_ask_is_free_again() -> None:
+    """Fails when requests that were reckoned with are lost, or what is heard of stays under way."""
+    lane = Lane(BOUND, is_judged=False)
+    lane.limit = 10.0
+    lane.release(lane.allowance(START_MS), START_MS)
+    lane.hear(Asked(claims=9, requests=9), START_MS)
+    assert lane.allowance(START_MS) == 5  # 9 requests and the rest of the second, at 1.7 a claim
+    lane.release(5, START_MS)
+    lane.hear(Asked(claims=9 + 1, requests=9 + 1), START_MS)
+    assert lane.allowance(START_MS + 60_000) == 10 - 4
+    lane.hear(Asked(claims=10 + 50, requests=10 + 50), START_MS + 60_000)
+    assert lane.allowance(START_MS + 120_000) == 10
+
+
+def test_a_lane_that_is_almost_closed_still_gets_one_claim_and_only_one() -> None:
+    """Fails when a bound below a claim's cost stops the lane, or lets a second claim wait behind the first."""
+    lane = Lane(0.1, is_judged=False)
+    assert lane.allowance(START_MS) == 0
+    assert lane.allowance(START_MS + 20_000) == 1
+    lane.release(1, START_MS + 20_000)
+    assert lane.allowance(START_MS + 3_600_000) == 0
+
+
+def test_one_bad_second_slows_it_down_once_and_never_below_one_request() -> None:
+    """Fails when a second is held against a lane again and again, or a gateway is asked once in minutes."""
+    hand = answering()
+    hand.report(10, 100, 60)
+    slower = hand.lane.pace
+    assert slower < BOUND
+    hand.report(10, 100, 0)
+    assert hand.lane.pace > slower
+    for _ in range(50):
+        hand.report(10, 100, 60)
+    assert hand.lane.pace == 1.0
+
+
 def test_the_next_run_goes_on_where_this_one_ended() -> None:
     hand = answering()
     stored = hand.lane.to_json()
@@ -188,6 +276,8 @@ def test_a_lower_bound_holds_at_once_and_a_state_that_is_unreadable_begins_anew(
     assert Lane.restored(10.0, True, stored).pace == 10.0
     assert Lane.restored(BOUND, True, {"pace": 1.0, "colour": "red"}) == Lane(BOUND)
     assert Lane.restored(BOUND, True, {"heard": [1]}) == Lane(BOUND)
+    assert Lane.restored(BOUND, False, {"heard": [1]}) == Lane(BOUND, is_judged=False)
+    assert Lane.restored(BOUND, True, {"pace": 20.0}).pace == 20.0  # as a release stored it that heard nothing
 
 
 def test_a_lane_that_is_not_judged_is_never_silent() -> None:

@@ -67,12 +67,12 @@ class Backlog:
         return [lane for lane, count in self._counts.items() if count]
 
     def count(self, lane: str) -> int:
-        """Return how many claims wait for the lane."""
-        return self._counts.get(lane, 0)
+        """Return how many claims wait for the lane, one of ``lanes``."""
+        return self._counts[lane]
 
     def take(self, lane: str, most: int) -> list[str]:
         """Return the next claims of the lane, at most so many: of each scope one, then again of each."""
-        scopes = self._waiting.get(lane, deque())
+        scopes = self._waiting.get(lane)
         taken: list[str] = []
         while scopes and len(taken) < most:
             ids = scopes.popleft()

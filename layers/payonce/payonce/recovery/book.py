@@ -100,7 +100,7 @@ def mark_of(record_id: str) -> int:
 
 
 def _text(lanes: Mapping[str, Any]) -> str:
-    return json.dumps(lanes, sort_keys=True, separators=(",", ":"))
+    return json.dumps(lanes, separators=(",", ":"))
 
 
 def _lane_key(lane: str) -> Key:

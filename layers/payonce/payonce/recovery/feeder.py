@@ -12,6 +12,7 @@ point, run twice, and read a stale index; a claim that it releases twice is aske
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import batched
 from typing import TYPE_CHECKING, Any
@@ -126,8 +127,8 @@ class _Term:
         self._backlog = backlog
         self._report = report
         self._leader = feeding.ids.new(LEADER_PREFIX)
-        self._lanes: dict[str, Lane] | None = None
-        self._left: Left | None = None
+        self._lanes: dict[str, Lane] = {}
+        self._left: Left | None = None  # by the feeder before, once this one leads
         self._released: list[tuple[int, str]] = []  # when, which
 
     def tick(self) -> int:
@@ -135,8 +136,8 @@ class _Term:
 
         Raises ``WriteConflict`` when the lead is lost, and the errors of the store and the queue.
         """
-        feeding = self._feeding
-        if self._lanes is None:
+        feeding, left = self._feeding, self._left
+        if left is None:
             left = feeding.book.lead(self._leader, feeding.clock.now_ms())
             if left is None:
                 return STANDBY_MS
@@ -156,7 +157,7 @@ class _Term:
             messages += self._messages(name, claims, now_ms)
             released += claims
         # Kept before it is sent: whoever goes on after a crash knows of a probe that may be under way.
-        feeding.book.keep(self._leader, self._state(), now_ms)
+        feeding.book.keep(self._leader, self._state(left), now_ms)
         feeding.queue.send(messages)
         self._report.released += len(released)
         self._released += ((now_ms, claim) for claim in released)
@@ -164,20 +165,17 @@ class _Term:
 
     def end(self) -> None:
         """Give the lead up, so that the next run need not wait for it, and say what is left."""
-        lanes = self._lanes or {}
         for name in self._backlog.lanes():
-            count, lane = self._backlog.count(name), lanes.get(name)
+            count, lane = self._backlog.count(name), self._lanes.get(name)
             self._report.waiting += count
             if lane is not None and lane.answers:
                 seconds = int(count * lane.cost / lane.pace)
                 self._report.drain_seconds = max(self._report.drain_seconds, seconds)
-        if self._lanes is not None:
+        if self._left is not None:
             since_ms = self._feeding.clock.now_ms() - REMEMBERED_MS
             released = frozenset(mark_of(claim) for at_ms, claim in self._released if at_ms >= since_ms)
-            try:
-                self._feeding.book.resign(self._leader, Left(self._state(), released))
-            except PayonceError:
-                return  # the lead then ends by itself
+            with suppress(PayonceError):  # the lead then ends by itself
+                self._feeding.book.resign(self._leader, Left(self._state(self._left), released))
 
     def _restored(self, stored: Mapping[str, Mapping[str, object]]) -> dict[str, Lane]:
         feeding = self._feeding
@@ -190,11 +188,10 @@ class _Term:
         }
 
     def _messages(self, name: str, claims: list[str], now_ms: int) -> list[QueueMessage]:
-        lanes = self._lanes or {}
-        since = {other: at_ms for other, lane in lanes.items() if (at_ms := lane.known_since_ms(now_ms))}
+        since = {other: at_ms for other, lane in self._lanes.items() if (at_ms := lane.known_since_ms(now_ms))}
         messages = []
         for some in batched(claims, CLAIMS_PER_MESSAGE):
-            silent = frozenset[str]() if lanes[name].is_judged else self._silent(now_ms)
+            silent = frozenset[str]() if self._lanes[name].is_judged else self._silent(now_ms)
             message = AskMessage(lane=name, claims=some, silent=silent, answering_since_ms=since)
             messages.append(QueueMessage(message.to_text()))
         return messages
@@ -205,21 +202,21 @@ class _Term:
         A lane whose probe is due is not among them: it may have no other claim with which to find out that it is back.
         """
         silent = set()
-        for name, lane in (self._lanes or {}).items():
-            if not lane.answers and now_ms < lane.probe_at_ms:
+        for name, lane in self._lanes.items():
+            if lane.answers:
+                continue
+            if now_ms < lane.probe_at_ms:
                 silent.add(name)
-            elif not lane.answers:
+            else:
                 lane.probed(now_ms)
         return frozenset(silent)
 
-    def _state(self) -> dict[str, Any]:
+    def _state(self, left: Left) -> dict[str, Any]:
         """Return the state of all lanes: of those for which nothing waits, what it was."""
-        before = self._left.lanes if self._left else {}
-        return {**before, **{name: lane.to_json() for name, lane in (self._lanes or {}).items()}}
+        return {**left.lanes, **{name: lane.to_json() for name, lane in self._lanes.items()}}
 
     def _pause_ms(self, now_ms: int) -> int:
-        lanes = self._lanes or {}
-        waiting = [lanes[name] for name in self._backlog.lanes() if name in lanes]
+        waiting = [self._lanes[name] for name in self._backlog.lanes() if name in self._lanes]
         if any(lane.answers or lane.under_way for lane in waiting):
             return TICK_MS
-        return max(TICK_MS, min((lane.probe_at_ms for lane in waiting), default=0) - now_ms)
+        return max(TICK_MS, min((lane.probe_at_ms for lane in waiting), default=now_ms) - now_ms)

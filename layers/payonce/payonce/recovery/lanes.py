@@ -109,7 +109,7 @@ class Lane:
         """Return the lane with its stored state, the inverse of ``to_json``; what can't be read begins anew."""
         try:
             return cls(bound, is_judged, **{**stored, "heard": Asked(**stored.get("heard", {}))})
-        except (TypeError, AttributeError):
+        except TypeError:
             return cls(bound, is_judged)
 
     def to_json(self) -> dict[str, Any]:
@@ -166,17 +166,18 @@ class Lane:
 
     def _unanswered(self, requests: int, now_ms: int) -> None:
         self.unanswered_in_row += requests
-        if not self.answers or self.unanswered_in_row >= SILENT_AFTER:
+        if self.unanswered_in_row >= SILENT_AFTER:
             self.silent_since_ms = self.silent_since_ms or now_ms
             if self.answers:
-                self.answers, self.probe_pause_ms, self.probe_at_ms = False, 0, now_ms + FIRST_PAUSE_MS
+                self.answers, self.probe_at_ms = False, now_ms + FIRST_PAUSE_MS
 
     def _answered(self, unanswered_share: float, now_ms: int) -> None:
         self.unanswered_in_row = 0
         if not self.answers:
             self.answering_since_ms = self.known_since_ms(now_ms) or now_ms
             self.answers, self.is_steady, self.silent_since_ms = True, False, 0
-            self.pace, self.tokens, self.at_ms, self.probe_pause_ms = self._start, 0.0, 0, 0
+            self.pace, self.tokens, self.at_ms = self._start, 0.0, 0
+            self.probe_pause_ms = 0
             self.under_way = 0  # only probes were, and a report of one may be lost
             self.unanswered_share = 0.0
             return
