@@ -83,7 +83,7 @@ def test_a_counter_that_an_earlier_release_did_not_keep_is_zero(database: Databa
     assert Book(database).asked(["bank"]) == {"bank": Asked(claims=3)}
 
 
-def test_reports_of_many_askers_add_up(dynamodb_local: str) -> None:
+def test_reports_of_many_askers_add_up_in_dynamodb_local(dynamodb_local: str) -> None:
     from tests.support.aws import create_tables, dynamo_database, dynamodb_client
 
     client = dynamodb_client(dynamodb_local)
