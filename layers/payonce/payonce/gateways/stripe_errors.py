@@ -210,7 +210,7 @@ def _code(error: stripe.StripeError) -> str:
 
 
 def _retry_after_seconds(error: stripe.StripeError) -> int | None:
-    text = str((error.headers or {}).get("retry-after", ""))
+    text = str((error.headers or {}).get("retry-after"))
     if not text.isascii() or not text.isdecimal():
         return None
     return min(int(text), MAX_RETRY_AFTER_SECONDS)
