@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +18,7 @@ from payonce.domain.gateway import (
     Succeeded,
     Unknown,
 )
+from payonce.domain.money import Money
 from payonce.gateways.stripe_gateway import KEYLESS_STRIPE_CAPABILITIES, STRIPE_CAPABILITIES
 from payonce.gateways.stripe_lookup import CLOCK_SKEW_SECONDS, MAX_PAGES, PAGE_SIZE, SUBMISSION_WINDOW_SECONDS
 from payonce.idempotency import window as idempotency_settings
@@ -119,7 +121,7 @@ def test_more_than_can_be_read_is_unknown_and_never_not_found() -> None:
     outcome = gateway.find(instruction(), SOON)
     assert isinstance(outcome, Unknown)
     assert paper.lines == ["GET /v1/payment_intents"] * MAX_PAGES + ["GET /v1/payment_intents/search"]
-    assert paper.asked[-1].form["query"] == f"metadata['payonce_reference']:'{REFERENCE}'"
+    assert paper.asked[-1].form == {"query": f"metadata['payonce_reference']:'{REFERENCE}'", "limit": "10"}
 
 
 @pytest.mark.parametrize(
@@ -156,6 +158,26 @@ def test_of_several_charges_the_first_counts_and_the_log_is_loud(caplog: pytest.
     assert outcome == DONE
     (loud,) = [vars(record) for record in caplog.records if record.message == "duplicate booking at gateway"]
     assert (loud["levelname"], loud["reference"], loud["ids"]) == ("ERROR", REFERENCE, ["pi_1", "pi_2"])
+    assert loud["gateway"] == "stripe"
+
+
+@pytest.mark.parametrize("seconds", [0, 600])
+def test_of_two_intents_that_are_alike_the_earlier_one_counts(seconds: int, caplog: pytest.LogCaptureFixture) -> None:
+    """Whether Stripe lists them in one second or payonce reads them in two listings. Fails when it is the last read."""
+    rows = [
+        intent("processing", id="pi_2", created=FIRST_SECONDS + seconds),
+        intent("processing", created=FIRST_SECONDS),
+    ]
+    found = gateway_on(account(*rows))[0].find(instruction(), SOON)
+    assert isinstance(found, Pending)
+    assert found.gateway_object_id == INTENT
+    assert caplog.records == []  # nothing was booked twice
+
+
+def test_one_charge_is_no_duplicate(caplog: pytest.LogCaptureFixture) -> None:
+    """Fails when every lookup of a payment that succeeded alarms the operator."""
+    assert gateway_on(account(intent()))[0].find(instruction(), SOON) == DONE
+    assert caplog.records == []
 
 
 @pytest.mark.parametrize(
@@ -188,8 +210,15 @@ def test_refunds_are_told_apart_and_bounded() -> None:
         NotFound()
     )
     endless, paper = gateway_on(listing(other, has_more=True))
-    assert isinstance(endless.find(asked, SOON), Unknown)
+    assert endless.find(asked, SOON) == Unknown("more than 8 pages of refunds")
     assert len(paper.asked) == MAX_PAGES
+
+
+def test_of_a_payment_that_received_nothing_nothing_is_left() -> None:
+    """Fails when its refund counts as not executed yet, or the lookup breaks."""
+    cent = replace(instruction(OperationKind.REFUND), money=Money(1, "EUR"))
+    gateway, _ = gateway_on(listing(), answer(intent("requires_capture", amount_received=None)))
+    assert isinstance(gateway.find(cent, SOON), Overtaken)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -164,6 +165,15 @@ def test_a_set_up_is_looked_for_among_its_customers() -> None:
     assert gateway.find(SETUP, SOON) == NotFound()
     assert {asked.path for asked in stripe.asked} == {"/v1/setup_intents"}
     assert {asked.form["customer"] for asked in stripe.asked} == {CUSTOMER}
+    windows = sorted((int(a.form["created[gte]"]), int(a.form["created[lt]"])) for a in stripe.asked)
+    assert windows[0][0] < FIRST_SECONDS < windows[-1][1]
+    assert all(earlier[1] == later[0] for earlier, later in pairwise(windows))
+
+
+def test_more_set_ups_of_a_customer_than_can_be_read_are_unknown() -> None:
+    gateway, stripe = gateway_on(listing(setup_intent(metadata={}), has_more=True))
+    assert gateway.find(SETUP, SOON) == Unknown("more than 8 pages of the customer's setup intents")
+    assert len(stripe.asked) == 8
 
 
 @pytest.mark.parametrize(("status", "expected"), [("canceled", Declined), ("succeeded", MethodSaved)])

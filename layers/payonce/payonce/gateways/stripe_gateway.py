@@ -142,7 +142,6 @@ class StripeGateway:
         lookup = StripeLookup(
             client,
             gateway=self._name,
-            now_ms=self._clock.now_ms(),
             keys_are_honoured=self._capabilities.key_retention_seconds > 0,
         )
         try:

@@ -60,10 +60,9 @@ class _TooManyError(Exception):
 class StripeLookup:
     """One inquiry. Raises the SDK's errors, which the adapter maps to ``Unknown``."""
 
-    def __init__(self, client: stripe.StripeClient, *, gateway: str, now_ms: int, keys_are_honoured: bool) -> None:
+    def __init__(self, client: stripe.StripeClient, *, gateway: str, keys_are_honoured: bool) -> None:
         self._client = client
         self._gateway = gateway
-        self._now_ms = now_ms
         self._keys_are_honoured = keys_are_honoured
         self._pages_left = MAX_PAGES
 
@@ -120,14 +119,9 @@ class StripeLookup:
         return self._judge(instruction, found)
 
     def _slices(self, instruction: Instruction) -> list[dict[str, int]]:
-        """Return the slices as filters, without those in the future of both clocks."""
+        """Return the slices as filters."""
         first_seconds = instruction.first_submitted_at_ms // 1000
-        latest_seconds = self._now_ms // 1000 + CLOCK_SKEW_SECONDS
-        return [
-            {"gte": first_seconds + start, "lt": first_seconds + end}
-            for start, end in _SLICES
-            if first_seconds + start <= latest_seconds
-        ]
+        return [{"gte": first_seconds + start, "lt": first_seconds + end} for start, end in _SLICES]
 
     def _search_payment(self, instruction: Instruction) -> LookupOutcome:
         """Use the search index. It lags, so a hit is evidence and a miss is not."""
