@@ -90,7 +90,7 @@ AREAS: Final = (
     Area(
         folder="gateways",
         names=("stripe_errors", "stripe_lookup", "sandbox_bank"),
-        suites=("tests/unit/gateways", "tests/unit/payments", "tests/contract/sandbox_bank"),
+        suites=("tests/unit/gateways", "tests/unit/payments"),
     ),
 )
 MODULES: Final = tuple(module for area in AREAS for module in area.modules)
