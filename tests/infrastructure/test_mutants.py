@@ -13,9 +13,11 @@ from tools.mutants.areas import MODULES
 from tools.mutants.equivalent import Equivalent, EquivalentError, check, read_equivalents, refuted
 from tools.mutants.mutations import ROOT, Mutant, change_of, mutants_of
 from tools.mutants.page import BEGIN, END, PAGE, counted, rendered
+from tools.mutants.planting import _exchange
 from tools.mutants.trial import Selection, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 # The mutants of one module and its own tests, in a process that has imported nothing of the project.
@@ -63,6 +65,21 @@ def test_a_guard_without_its_test_is_a_survivor() -> None:
     assert complete[CONSTANT, "0"]
     assert with_a_gap[GUARD, "False"] == ""
     assert with_a_gap[CONSTANT, "0"] == ""
+
+
+def test_a_generator_is_given_no_plain_functions_code() -> None:
+    """Fails when the interpreter ends the whole run at a context manager whose ``yield`` is left out."""
+
+    def generator() -> Iterator[int]:
+        yield 1
+
+    def plain() -> int:
+        return 2
+
+    line = generator.__code__.co_firstlineno
+    assert not _exchange(generator, {line: plain.__code__})  # type: ignore[arg-type]
+    assert _exchange(generator, {line: generator.__code__})  # type: ignore[arg-type]
+    assert list(generator()) == [1]
 
 
 @pytest.fixture

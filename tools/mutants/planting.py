@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import sys
 from importlib.machinery import SourceFileLoader
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tools.mutants.lines import codes_in, functions_of
 from tools.mutants.mutations import ROOT, SOURCES, Mutant, constant_of
@@ -13,6 +14,8 @@ from tools.mutants.mutations import ROOT, SOURCES, Mutant, constant_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import CodeType, FunctionType
+
+GENERATORS: Final = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 
 class NotPlanted(Exception):
@@ -73,6 +76,8 @@ def _exchange(function: FunctionType, codes: dict[int, CodeType]) -> bool:
     new = codes.get(function.__code__.co_firstlineno)
     if new is None or len(new.co_freevars) != len(function.__code__.co_freevars):
         return False
+    if (new.co_flags ^ function.__code__.co_flags) & GENERATORS:
+        return False  # without its last ``yield`` a function is no generator: no other one's code may be given to it
     function.__code__ = new
     return True
 
