@@ -14,6 +14,7 @@ from tools.mutants.equivalent import Equivalent, EquivalentError, check, read_eq
 from tools.mutants.mutations import ROOT, Mutant, change_of, mutants_of
 from tools.mutants.page import BEGIN, END, PAGE, counted, rendered
 from tools.mutants.planting import _exchange
+from tools.mutants.session import in_rounds
 from tools.mutants.trial import Selection, Verdict
 
 if TYPE_CHECKING:
@@ -65,6 +66,21 @@ def test_a_guard_without_its_test_is_a_survivor() -> None:
     assert complete[CONSTANT, "0"]
     assert with_a_gap[GUARD, "False"] == ""
     assert with_a_gap[CONSTANT, "0"] == ""
+
+
+@pytest.mark.parametrize(("killed_in", "expected"), [(2, [2]), (20, [2, 20]), (99, [2, 20])])
+def test_what_an_import_makes_is_tried_in_each_round(
+    mutants: list[Mutant], killed_in: int, expected: list[int]
+) -> None:
+    """Fails when a class's fields are said to survive although no second round was run, or after a test has failed."""
+    tried: list[float] = []
+
+    def attempt(seconds: float) -> Verdict:
+        tried.append(seconds)
+        return Verdict(mutants[0], "a test" if seconds == killed_in else "", 0.1, 1)
+
+    assert (in_rounds([(2, 0), (20, 5)], attempt).by != "") == (killed_in in expected)
+    assert tried == expected
 
 
 def test_a_generator_is_given_no_plain_functions_code() -> None:

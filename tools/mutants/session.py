@@ -7,6 +7,7 @@ import importlib
 import multiprocessing
 import os
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -17,7 +18,7 @@ from tools.mutants.planting import plant_at_import
 from tools.mutants.trial import Selection, Trials, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from multiprocessing.connection import Connection
 
     from tools.mutants.areas import Area
@@ -72,11 +73,16 @@ def verdicts_of(
     selection = Selection(tests, MODULES)
     passes: dict[tuple[str, ...], bool] = {}
     for mutant in at_import:
-        for seconds, _ in rounds:
-            verdict = _imported_anew(area, mutant, seconds, tests, selection, passes)
-            if verdict.by:
-                break
-        yield verdict
+        yield in_rounds(rounds, partial(_imported_anew, area, mutant, tests, selection, passes))
+
+
+def in_rounds(rounds: Sequence[Round], attempt: Callable[[float], Verdict]) -> Verdict:
+    """Return the verdict of the first round that kills the mutant, or of the last one. Seeds would need the import."""
+    for seconds, _ in rounds:
+        verdict = attempt(seconds)
+        if verdict.by:
+            break
+    return verdict
 
 
 def _warm(
@@ -93,10 +99,10 @@ def _warm(
 def _imported_anew(
     area: Area,
     mutant: Mutant,
-    seconds: float,
     tests: dict[str, Any],
     selection: Selection,
     passes: dict[tuple[str, ...], bool],
+    seconds: float,
 ) -> Verdict:
     """Try a mutant of what only an import makes, a class or a default, in a process that imports it."""
     started = time.monotonic()
