@@ -87,6 +87,16 @@ def test_what_an_operator_does_is_in_the_audit_trail_and_what_a_key_does_in_its_
     assert other.corrections.load(other.identity).status is _S.REJECTED
 
 
+def test_who_decides_too_late_what_is_decided_is_told_that_it_is() -> None:
+    """Fails when an approved correction counts as one that nobody has decided in time."""
+    desk = Desk()
+    desk.corrections.approve(desk.identity, proposal_version=1, actor=BEN)
+    desk.world.clock.ms += (Policy().approval_seconds + 1) * 1000
+    with pytest.raises(CorrectionStateConflict, match="is approved: it is decided already"):
+        desk.corrections.reject(desk.identity, proposal_version=1, actor=CHECKER)
+    assert desk.corrections.load(desk.identity).status is _S.APPROVED
+
+
 def test_who_was_refused_is_written_down_with_the_reason() -> None:
     """Fails when somebody may try as often as they like, and nobody learns of it."""
     desk = Desk()
