@@ -35,7 +35,7 @@ class Desk:
         self.world = World()
         self.entries: list[AuditEntry] = []
         self.notifier = MemoryWorkflows()
-        found = duplicate_capture(self.world, capture)
+        self.found = found = duplicate_capture(self.world, capture)
         self.corrections = Corrections(
             services=self.world.services,
             engine=self.world.engine,
@@ -185,7 +185,9 @@ def test_twenty_proposals_are_the_most() -> None:
         desk.corrections.propose(desk.identity, amount_minor=500, actor=MAKER)
     correction = desk.corrections.load(desk.identity)
     assert sum(each["status"] == "awaiting_approval" for each in correction.log) == MAX_PROPOSALS
-    desk.corrections.approve(desk.identity, proposal_version=correction.proposal_version, actor=CHECKER)
+    desk.corrections.reject(desk.identity, proposal_version=correction.proposal_version, actor=CHECKER)
+    desk.corrections.advance(desk.found, deadline(desk.world), attempt=2)
+    assert desk.corrections.propose(desk.identity, amount_minor=500, actor=MAKER).amount_minor == 500
 
 
 def test_what_is_decided_is_neither_proposed_nor_decided_anew() -> None:
