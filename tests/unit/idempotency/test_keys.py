@@ -31,6 +31,19 @@ def test_every_spelling_of_a_key_is_the_same_key(headers: dict[str, list[str]]) 
     assert parse_key(headers) == KEY
 
 
+def test_what_is_escaped_in_a_quoted_key_is_the_character_itself() -> None:
+    """Fails when one client's quoted key is another key than the same one sent bare: a retry would charge again."""
+    bare = '0123456789"abc\\def'
+    quoted = '"0123456789\\"abc\\\\def"'
+    assert parse_key({"idempotency-key": [quoted]}) == parse_key({"idempotency-key": [bare]}) == bare
+
+
+def test_an_empty_header_beside_a_key_is_another_key() -> None:
+    """Fails when the client is told that it sent none."""
+    with pytest.raises(KeyMalformed, match="different keys"):
+        parse_key({"x-idempotency-key": [KEY], "idempotency-key": [""]})
+
+
 def test_the_limits_of_a_key_belong_to_it() -> None:
     """Visible ASCII of 16 to 255 characters. Fails when a client's generator of the longest keys is refused."""
     for key in ("!" + "~" * 15, "x" * 255):
