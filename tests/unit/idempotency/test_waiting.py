@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -41,3 +42,24 @@ def test_a_duplicate_looks_as_long_as_it_may_wait_and_says_when_to_come_again(le
             waiting.for_change("record", give_up_at_ms)
         assert refused.value.retry_after_seconds == 1
     assert (store.reads, clock.ms <= give_up_at_ms) == (int(left_ms >= FIRST_POLL_MS), True)
+
+
+def test_an_answer_is_seen_soon_after_it_is_there_and_a_long_wait_costs_two_reads_a_second() -> None:
+    """Fails when pauses grow so fast that a duplicate waits twice as long as its owner, or not at all."""
+    clock, polls = ManualClock(), list[int]()
+    began_ms = clock.ms
+
+    def sleep(seconds: float) -> None:
+        clock.ms += round(seconds * 1000)
+        polls.append(clock.ms - began_ms)
+
+    class Held:
+        def get(self, _record_id: str) -> Any:
+            return type("Record", (), {"response": None, "lease_expires_at_ms": clock.ms + 30_000})
+
+    held: Any = Held()
+    with pytest.raises(KeyInProgress):
+        Waiting(held, clock, sleep).for_change("record", began_ms + 20_000)
+    for seen_ms, next_ms in pairwise([0, *polls]):
+        assert next_ms <= 1.5 * seen_ms + FIRST_POLL_MS + 1
+    assert 35 <= len(polls) <= 50
