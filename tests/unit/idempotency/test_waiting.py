@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from payonce.domain.errors import KeyInProgress
+from payonce.domain.errors import KeyInProgress, StoreUnavailable
 from payonce.idempotency.waiting import FIRST_POLL_SECONDS, Waiting
 from tests.support.world import ManualClock
 
@@ -63,3 +63,33 @@ def test_an_answer_is_seen_soon_after_it_is_there_and_a_long_wait_costs_two_read
     for seen_ms, next_ms in pairwise([0, *polls]):
         assert next_ms <= 1.5 * seen_ms + FIRST_POLL_MS + 1
     assert 35 <= len(polls) <= 50
+
+
+NOW_MS = ManualClock().ms
+HELD_MS, OVER_MS = NOW_MS, NOW_MS - 1  # a lease holds in its last millisecond, too
+
+
+@pytest.mark.parametrize(
+    ("answered", "lease_expires_at_ms", "changed"),
+    [(False, HELD_MS, False), (False, OVER_MS, True), (True, HELD_MS, True), (True, OVER_MS, True)],
+)
+def test_a_record_has_changed_once_it_is_answered_or_its_lease_is_over(
+    answered: bool, lease_expires_at_ms: int, changed: bool
+) -> None:
+    """Fails when a duplicate waits for the end of a lease although the answer is there, or overtakes the owner."""
+    record = {"response": object() if answered else None, "lease_expires_at_ms": lease_expires_at_ms}
+    store: Any = type("Store", (), {"get": lambda _self, _record_id: type("Record", (), record)})()
+    assert Waiting(store, ManualClock(), lambda _seconds: None).has_changed("record") is changed
+
+
+def test_a_record_that_is_gone_may_be_claimed_and_one_that_can_not_be_read_is_waited_for() -> None:
+    """Fails when an outage of the store ends the wait with an error, or lets two owners start."""
+    gone: Any = Gone()
+    assert Waiting(gone, ManualClock(), lambda _seconds: None).has_changed("record")
+
+    class Silent:
+        def get(self, _record_id: str) -> None:
+            raise StoreUnavailable("no answer")
+
+    silent: Any = Silent()
+    assert not Waiting(silent, ManualClock(), lambda _seconds: None).has_changed("record")
