@@ -39,4 +39,5 @@ def test_who_asks_in_an_event_loop_is_refused_before_the_first_doubt() -> None:
         with pytest.raises(ValueError, match="resolve is an ordinary function"):
             check_resolve(refused)
     check_resolve(Asks())
+    assert 1 <= NotKnown().ask_again_seconds <= 60  # not at once: nobody knows more by then
     check_resolve(lambda _attempt: NotKnown())

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from payonce.domain.errors import KeyInProgress, StoreUnavailable
-from payonce.idempotency.waiting import FIRST_POLL_SECONDS, Waiting
+from payonce.idempotency.waiting import Waiting
 from tests.support.world import ManualClock
 
-FIRST_POLL_MS = int(FIRST_POLL_SECONDS * 1000)
+FIRST_POLL_MS = 50  # half of what a gateway call takes
 
 
 class Gone:
