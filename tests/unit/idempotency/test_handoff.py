@@ -1,0 +1,50 @@
+"""The engine's thread, and the block that it waits for."""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from typing import TYPE_CHECKING, Any
+
+from payonce.idempotency.attempt import Attempt
+from payonce.idempotency.handoff import AttemptContext, in_thread
+from payonce.idempotency.nested import ATTEMPTS
+from payonce.ports import Deadline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pytest
+
+ATTEMPT = Attempt(
+    operation="op",
+    scope="shop",
+    key="key-1",
+    reference="clm_1",
+    owners=1,
+    deadline=Deadline(0),
+    submit_horizon_ms=0,
+)
+
+
+def test_an_engine_that_hangs_does_not_keep_the_program_from_ending() -> None:
+    """Fails when its thread is no daemon: a program that is told to stop would wait for a store that is silent."""
+    thread = in_thread(threading.current_thread).result()
+    assert (thread.name, thread.daemon) == ("payonce", True)
+
+
+def test_a_block_that_ends_as_it_should_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """Fails when the end of each engine reports an error in a callback, which somebody then looks for."""
+
+    def execute(run: Callable[[], Any]) -> Any:
+        context = contextvars.copy_context()
+        context.run(ATTEMPTS.set, (ATTEMPT,))
+        return context.run(run)
+
+    with AttemptContext(execute) as attempt:
+        assert (attempt.replayed, attempt.reference) == (False, "clm_1")
+        attempt.result = "charged"
+    assert attempt.result == "charged"
+    with AttemptContext(lambda _run: "replayed") as again:
+        assert (again.replayed, again.result) == (True, "replayed")
+    assert caplog.records == []
