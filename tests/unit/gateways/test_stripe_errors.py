@@ -291,7 +291,7 @@ def test_a_follow_up_that_is_refused_for_another_reason_is_refused_for_good(give
 
 
 def test_an_error_whose_answer_has_no_object_is_told_by_the_sdks_code() -> None:
-    raised = stripe.InvalidRequestError("secret text", None, code="charge_already_captured")
+    raised = stripe.InvalidRequestError("secret text", None, code="charge_already_captured")  # type: ignore[no-untyped-call]
     assert outcome_of_error(raised, gateway="stripe", reference="r") == Unknown("charge_already_captured")
 
 
@@ -328,7 +328,7 @@ def test_what_the_operator_has_to_know_is_logged_by_codes_alone(
     made: Exception = ValueError("secret text")
     if issubclass(raised, stripe.StripeError):
         made = bare(raised)
-        stripe.StripeError.__init__(made, "secret text", None, 400, SAID, {"request-id": "req_1"})  # type: ignore[no-untyped-call]
+        stripe.StripeError.__init__(made, "secret text", None, 400, SAID, {"request-id": "req_1"})
     outcome_of_error(made, gateway="shops-stripe", reference="pay_1-1")
     [record] = caplog.records
     expected = {"gateway": "shops-stripe", "reference": "pay_1-1", "error": raised.__name__, **more}

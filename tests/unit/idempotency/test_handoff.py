@@ -6,15 +6,16 @@ import contextvars
 import threading
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from payonce.idempotency.attempt import Attempt
 from payonce.idempotency.handoff import AttemptContext, in_thread
+from payonce.idempotency.in_process import GivenUp
 from payonce.idempotency.nested import ATTEMPTS
 from payonce.ports import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import pytest
 
 ATTEMPT = Attempt(
     operation="op",
@@ -31,6 +32,19 @@ def test_an_engine_that_hangs_does_not_keep_the_program_from_ending() -> None:
     """Fails when its thread is no daemon: a program that is told to stop would wait for a store that is silent."""
     thread = in_thread(threading.current_thread).result()
     assert (thread.name, thread.daemon) == ("payonce", True)
+
+
+def test_a_caller_who_is_interrupted_before_the_block_executes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails when the block runs after all, or when the engine waits for it until the process ends."""
+    context = AttemptContext(lambda _run: "replayed")
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(context._begun, "result", interrupted)
+    with pytest.raises(KeyboardInterrupt), context:
+        raise AssertionError("the block runs")
+    assert isinstance(context._left.exception(timeout=1), GivenUp)
 
 
 def test_a_block_that_ends_as_it_should_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:

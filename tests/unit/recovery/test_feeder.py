@@ -153,7 +153,7 @@ def refuse(*_: object) -> None:
 def test_a_run_without_anything_to_do_ends_at_once_and_writes_nothing() -> None:
     bench = Bench()
     before = bench.clock.ms
-    bench.database.write = refuse  # type: ignore[method-assign]
+    bench.database.write = refuse  # type: ignore[method-assign, assignment]
     assert bench.run() == FeederReport(
         in_doubt=0, oldest_seconds=0, waiting=0, released=0, concluded=0, unanswered=0, drain_seconds=0, failed=0
     )
@@ -351,11 +351,12 @@ def test_the_shards_are_read_by_the_means_that_is_wired() -> None:
     bench.open(10)
     read: list[int] = []
 
-    def each(function: Callable[[int], Any], shards: Sequence[int]) -> list[Any]:
+    def each(function: Callable[[Any], Any], shards: Sequence[Any]) -> list[Any]:
         read.extend(shards)
         return [function(shard) for shard in shards]
 
-    Feeder(replace(bench.feeding(), each=each)).run(Deadline(bench.clock.ms))
+    wired: Any = each
+    Feeder(replace(bench.feeding(), each=wired)).run(Deadline(bench.clock.ms))
     assert len(read) == len(set(read)) > 1
 
 

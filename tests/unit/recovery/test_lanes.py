@@ -130,7 +130,7 @@ def test_a_silence_is_probed_after_2_4_8_and_then_every_15_seconds_and_each_sile
     hand = answering()
     for _ in range(2):
         hand.report(0, SILENT_AFTER, SILENT_AFTER)
-        pauses, last_ms = [], hand.now_ms
+        pauses, last_ms = list[int](), hand.now_ms
         while len(pauses) < 5:
             hand.now_ms += 1
             if claims := hand.lane.allowance(hand.now_ms):
