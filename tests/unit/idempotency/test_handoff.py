@@ -47,6 +47,28 @@ def test_a_caller_who_is_interrupted_before_the_block_executes_nothing(monkeypat
     assert isinstance(context._left.exception(timeout=1), GivenUp)
 
 
+class EngineError(Exception):
+    """What the engine says of the block's exception."""
+
+
+@pytest.mark.parametrize("means", [EngineError("in doubt"), None])
+def test_who_leaves_a_block_by_an_exception_learns_what_it_means(means: EngineError | None) -> None:
+    """Fails when the engine's word is lost behind the block's own exception, or is raised although there is none."""
+
+    def execute(run: Callable[[], Any]) -> Any:
+        context = contextvars.copy_context()
+        context.run(ATTEMPTS.set, (ATTEMPT,))
+        try:
+            return context.run(run)
+        except KeyError:
+            if means is not None:
+                raise means from None
+            return None
+
+    with pytest.raises(KeyError if means is None else EngineError), AttemptContext(execute):
+        raise KeyError("of the block")
+
+
 def test_a_block_that_ends_as_it_should_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
     """Fails when the end of each engine reports an error in a callback, which somebody then looks for."""
 
