@@ -75,12 +75,12 @@ def test_a_block_that_ends_as_it_should_logs_nothing(caplog: pytest.LogCaptureFi
     def execute(run: Callable[[], Any]) -> Any:
         context = contextvars.copy_context()
         context.run(ATTEMPTS.set, (ATTEMPT,))
-        return context.run(run)
+        return f"{context.run(run)}, as it is stored"
 
     with AttemptContext(execute) as attempt:
         assert (attempt.replayed, attempt.reference) == (False, "clm_1")
         attempt.result = "charged"
-    assert attempt.result == "charged"
+    assert attempt.result == "charged, as it is stored"  # what a retry gets, too
     with AttemptContext(lambda _run: "replayed") as again:
         assert (again.replayed, again.result) == (True, "replayed")
     assert caplog.records == []
