@@ -9,6 +9,8 @@ from payonce.routing.control.admission import plan_admission
 from payonce.routing.control.document import EVERYTHING, Admission, ControlDocument
 from payonce.routing.decision import levels, reflex
 from payonce.routing.decision.weights import aim, apply_limits, wanted_rates
+from payonce.routing.detection import trust
+from payonce.routing.signals.observation import Cell
 from payonce.routing.detection.memory import RouteMemory, follow, forgotten
 from payonce.routing.detection.verdict import AHEAD_SECONDS, Field, Forecast, Verdict
 
@@ -71,48 +73,46 @@ def _judge_routes(following: State, observed: Observation, settings: RoutingSett
     memories = dict(following.memories)
     for cell, signals in observed.cells.items():
         memories[cell] = follow(memories.get(cell, RouteMemory()), signals, observed.at_ms)
-    memories = dict(sorted(memories.items()))  # as a stored state has them: floating-point sums depend on the order
-    known, after = following.levels, dict(following.levels)
-    demoted = {cell: level.bad_share for cell, level in known.items() if level.demoted}
+    state_at_ms = following.at_ms
+    following.memories, following.at_ms = dict(sorted(memories.items())), observed.at_ms
+    hanging = {gateway for gateway, signals in observed.gateways.items() if reflex.hangs(signals)}
     limited = {gateway for gateway, limit in following.limits.items() if limit.rate is not None}
-    routes = Field(
-        memories=memories,
-        demoted=demoted,
-        limited=limited,
-        hanging={gateway for gateway, signals in observed.gateways.items() if reflex.hangs(signals)},
-        neutral=settings.neutral,
-        slo_ms=settings.slo_ms,
-    )
-    verdicts = {cell: routes.judge(cell, signals) for cell, signals in observed.cells.items()}
-    probes = {gateway: _probes(verdicts, demoted, gateway) for gateway in {cell.gateway for cell in demoted}}
-    for cell, verdict in verdicts.items():
-        before = known.get(cell, levels.Level())
-        if following.refusing and "failing" not in verdict.forecast.drivers:
-            # Every gateway is needed, and what is late waits for a server: the limit is the answer to that.
-            verdict = replace(verdict, worse=False)
-        good, bad = probes[cell.gateway] if cell in demoted else (0, 0)
-        after[cell] = levels.step(before, verdict, good, bad, now_ms=observed.at_ms, settings=settings)
-        if after[cell].level != before.level and levels.PROBED in (before.level, after[cell].level):
-            memories[cell] = forgotten(memories[cell])
-    following.memories, following.levels, following.at_ms = memories, after, observed.at_ms
-    following.weights = _weights(following, observed, settings)
-    return {cell: verdict.forecast for cell, verdict in verdicts.items()}
-
-
-def _probes(verdicts: dict[Cell, Verdict], demoted: dict[Cell, float], gateway: str) -> tuple[int, int]:
-    """Return how many good and bad answers a gateway's demoted methods had: probes are few, and count together."""
-    near = [verdict for cell, verdict in verdicts.items() if cell.gateway == gateway and cell in demoted]
-    return sum(verdict.good for verdict in near), sum(verdict.bad for verdict in near)
-
-
-def _weights(following: State, observed: Observation, settings: RoutingSettings) -> dict[str, dict[str, float]]:
-    demoted = {cell.method for cell, level in following.levels.items() if level.demoted}
-    offered = sum(rate for method, rate in sorted(observed.demand.items()) if method in demoted)
-    weights = {}
+    demoted = {cell.gateway for cell, level in following.levels.items() if level.level < 0.5}
+    well = {g for g in settings.neutral if settings.neutral[g] and g not in demoted}
+    if following.refusing: limited = set(settings.neutral)
+    elif not well <= limited: limited = set()
+    else: limited = limited - hanging
+    def counted(cell, memory):
+        bad = memory.long.failed if cell.gateway in limited else memory.long.bad
+        return memory.long.ended - memory.long.bad, bad
+    pools = {}
+    for cell, memory in following.memories.items():
+        good, bad = counted(cell, memory)
+        g, b = pools.get(cell.gateway, (0.0, 0.0))
+        pools[cell.gateway] = g + good, b + bad
+    after, weights = {}, {}
     for method in sorted({*observed.demand, *following.weights}):
-        known = {cell.gateway: level.level for cell, level in following.levels.items() if cell.method == method}
-        weights[method] = aim(known, settings.neutral, offered)
-    return weights
+        counts = {}
+        for gateway in settings.neutral:
+            good, bad = counted(Cell(gateway, method), following.memories.get(Cell(gateway, method), RouteMemory()))
+            pg, pb = pools.get(gateway, (0.0, 0.0))
+            share = trust.POOLED / max(trust.POOLED, pg + pb)
+            counts[gateway] = good + share * pg, bad + share * pb
+        if max(bad for _, bad in counts.values()) < 0.1:
+            known = dict.fromkeys(settings.neutral, 1.0)
+        else:
+            chosen = trust.shares(counts, settings.neutral)
+            known = {g: min(1.0, chosen[g] / (trust.FULL * settings.neutral[g])) if g in chosen else 1.0 for g in settings.neutral}
+        seconds = max(0.0, (observed.at_ms - state_at_ms) / 1000) if state_at_ms else 1.0
+        for gateway, level in known.items():
+            before = following.levels.get(Cell(gateway, method), levels.Level()).level
+            known[gateway] = level = min(level, max(trust.RAISE_FROM, before * trust.RAISE ** seconds))
+            after[Cell(gateway, method)] = levels.Level(level=max(1e-6, level))
+        raw = {g: w * known[g] for g, w in settings.neutral.items()}
+        whole = sum(raw.values())
+        weights[method] = {g: w / whole for g, w in raw.items()}
+    following.levels, following.weights = after, weights
+    return {}
 
 
 def _all_weights(state: State, observed: Observation, settings: RoutingSettings) -> dict[str, dict[str, float]]:
