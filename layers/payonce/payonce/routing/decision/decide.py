@@ -76,12 +76,12 @@ def _judge_routes(following: State, observed: Observation, settings: RoutingSett
     state_at_ms = following.at_ms
     following.memories, following.at_ms = dict(sorted(memories.items())), observed.at_ms
     hanging = {gateway for gateway, signals in observed.gateways.items() if reflex.hangs(signals)}
-    limited = {gateway for gateway, limit in following.limits.items() if limit.rate is not None}
     demoted = {cell.gateway for cell, level in following.levels.items() if level.level < 0.5}
     well = {g for g in settings.neutral if settings.neutral[g] and g not in demoted}
+    lately = {g for g, limit in following.limits.items() if limit.full_at_ms and observed.at_ms - limit.full_at_ms <= trust.ROOM_SECONDS * 1000}
+    limited = set()
     if following.refusing: limited = set(settings.neutral)
-    elif not well <= limited: limited = set()
-    else: limited = limited - hanging
+    elif well <= lately: limited = lately - hanging
     def counted(cell, memory):
         bad = memory.long.failed if cell.gateway in limited else memory.long.bad
         return memory.long.ended - memory.long.bad, bad
