@@ -70,21 +70,20 @@ def expectations(state: State, settings: RoutingSettings) -> dict[Cell, int]:
 
 
 def _judge_routes(following: State, observed: Observation, settings: RoutingSettings) -> dict[Cell, Forecast]:
-    memories = dict(following.memories)
-    for cell, signals in observed.cells.items():
-        memories[cell] = follow(memories.get(cell, RouteMemory()), signals, observed.at_ms)
-    state_at_ms = following.at_ms
-    following.memories, following.at_ms = dict(sorted(memories.items())), observed.at_ms
     hanging = {gateway for gateway, signals in observed.gateways.items() if reflex.hangs(signals)}
     demoted = {cell.gateway for cell, level in following.levels.items() if level.level < 0.5}
     well = {g for g in settings.neutral if settings.neutral[g] and g not in demoted}
     lately = {g for g, limit in following.limits.items() if limit.full_at_ms and observed.at_ms - limit.full_at_ms <= trust.ROOM_SECONDS * 1000}
-    limited = set()
-    if following.refusing: limited = set(settings.neutral)
-    elif well <= lately: limited = lately - hanging
+    full = set()
+    if following.refusing: full = set(settings.neutral)
+    elif well <= lately: full = lately - hanging
+    memories = dict(following.memories)
+    for cell, signals in observed.cells.items():
+        memories[cell] = follow(memories.get(cell, RouteMemory()), signals, observed.at_ms, cell.gateway not in full)
+    state_at_ms = following.at_ms
+    following.memories, following.at_ms = dict(sorted(memories.items())), observed.at_ms
     def counted(cell, memory):
-        bad = memory.long.failed if cell.gateway in limited else memory.long.bad
-        return memory.long.ended - memory.long.bad, bad
+        return memory.long.ended - memory.long.bad, memory.long.bad
     pools = {}
     for cell, memory in following.memories.items():
         good, bad = counted(cell, memory)

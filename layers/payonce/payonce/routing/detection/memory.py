@@ -29,10 +29,11 @@ class Counts:
     bad: float = 0.0
     failed: float = 0.0
 
-    def after(self, kept: float, signals: CellSignals) -> Counts:
+    def after(self, kept: float, signals: CellSignals, late=True) -> Counts:
         """Return the counts of which the share ``kept`` is left, and the observation's."""
-        ended = self.ended * kept + signals.good + signals.bad
-        return Counts(ended, self.bad * kept + signals.bad, self.failed * kept + signals.failed)
+        bad = signals.bad if late else signals.failed
+        ended = self.ended * kept + signals.good + bad
+        return Counts(ended, self.bad * kept + bad, self.failed * kept + signals.failed)
 
     def plus(self, other: Counts) -> Counts:
         """Return the sums."""
@@ -70,14 +71,14 @@ class RouteMemory:
         return math.exp(self.log_p95)
 
 
-def follow(memory: RouteMemory, signals: CellSignals, at_ms: int) -> RouteMemory:
+def follow(memory: RouteMemory, signals: CellSignals, at_ms: int, late=True) -> RouteMemory:
     """Return the memory after one more observation. Pure."""
     seconds = min(60.0, max(0.0, (at_ms - memory.at_ms) / 1000)) if memory.at_ms else 0.0
     long_seconds = LONG_SECONDS if memory.long.ended > ENOUGH_SAMPLES else SPARSE_SECONDS
     after = replace(
         memory,
         at_ms=at_ms,
-        long=memory.long.after(math.exp(-seconds / long_seconds), signals),
+        long=memory.long.after(math.exp(-seconds / long_seconds), signals, late),
         short=memory.short.after(math.exp(-seconds / SHORT_SECONDS), signals),
     )
     total = signals.sketch.total
