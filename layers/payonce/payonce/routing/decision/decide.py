@@ -79,7 +79,7 @@ def _judge_routes(following: State, observed: Observation, settings: RoutingSett
     elif well <= lately: full = lately - hanging
     memories = dict(following.memories)
     for cell, signals in observed.cells.items():
-        memories[cell] = follow(memories.get(cell, RouteMemory()), signals, observed.at_ms, cell.gateway not in full)
+        memories[cell] = follow(memories.get(cell, RouteMemory()), signals, observed.at_ms, cell.gateway not in full, settings.neutral.get(cell.gateway, 0.0) * observed.demand.get(cell.method, 0.0))
     state_at_ms = following.at_ms
     following.memories, following.at_ms = dict(sorted(memories.items())), observed.at_ms
     def counted(cell, memory):

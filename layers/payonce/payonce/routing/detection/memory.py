@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 LONG_SECONDS = 30.0  # time constant of the counts: long enough to see 4 % of failures, short enough to see them end
 SHORT_SECONDS = 6.0  # the same for what begins suddenly, which minutes of good answers before would hide
-SPARSE_SECONDS = 600.0  # the same for a route with so few payments that half a minute shows nothing
+FADE_ATTEMPTS = 40.0
+SPARSE_SECONDS = 200.0  # the same for a route with so few payments that half a minute shows nothing
 LEARN_SECONDS = 600.0  # time constant of the usual p95: it follows the time of day, and not a ramp of minutes
 WARM_SAMPLES = 100  # before that, what is usual is not known
 TAIL = 0.05  # the share above a p95, by definition
@@ -71,10 +72,11 @@ class RouteMemory:
         return math.exp(self.log_p95)
 
 
-def follow(memory: RouteMemory, signals: CellSignals, at_ms: int, late=True) -> RouteMemory:
+def follow(memory: RouteMemory, signals: CellSignals, at_ms: int, late=True, rate=10.0) -> RouteMemory:
     """Return the memory after one more observation. Pure."""
     seconds = min(60.0, max(0.0, (at_ms - memory.at_ms) / 1000)) if memory.at_ms else 0.0
-    long_seconds = LONG_SECONDS if memory.long.ended > ENOUGH_SAMPLES else SPARSE_SECONDS
+    long_seconds = LONG_SECONDS if memory.long.ended > FADE_ATTEMPTS else SPARSE_SECONDS
+    if not late: memory = replace(memory, long=replace(memory.long, ended=memory.long.ended - (memory.long.bad - memory.long.failed), bad=memory.long.failed))
     after = replace(
         memory,
         at_ms=at_ms,
