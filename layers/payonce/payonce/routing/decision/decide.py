@@ -83,7 +83,9 @@ def _judge_routes(following: State, observed: Observation, settings: RoutingSett
     state_at_ms = following.at_ms
     following.memories, following.at_ms = dict(sorted(memories.items())), observed.at_ms
     def counted(cell, memory):
-        return memory.long.ended - memory.long.bad, memory.long.bad
+        late = max(0.0, memory.long.bad - memory.long.failed)
+        w = trust.HANGING if cell.gateway in hanging else trust.LATE
+        return memory.long.ended - memory.long.failed - w * late, memory.long.failed + w * late
     pools = {}
     for cell, memory in following.memories.items():
         good, bad = counted(cell, memory)
