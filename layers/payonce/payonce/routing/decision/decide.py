@@ -84,26 +84,32 @@ def _judge_routes(following: State, observed: Observation, settings: RoutingSett
     following.memories, following.at_ms = dict(sorted(memories.items())), observed.at_ms
     def counted(cell, memory):
         late = max(0.0, memory.long.bad - memory.long.failed)
-        w = trust.HANGING if cell.gateway in hanging else trust.LATE
-        return memory.long.ended - memory.long.failed - w * late, memory.long.failed + w * late
+        if cell.gateway in hanging:
+            return max(0.0, memory.long.ended - memory.long.bad), memory.long.failed + late, 0.0
+        return max(0.0, memory.long.ended - memory.long.bad), memory.long.failed, late
     pools = {}
     for cell, memory in following.memories.items():
-        good, bad = counted(cell, memory)
-        g, b = pools.get(cell.gateway, (0.0, 0.0))
-        pools[cell.gateway] = g + good, b + bad
+        pools[cell.gateway] = tuple(x + y for x, y in zip(pools.get(cell.gateway, (0.0, 0.0, 0.0)), counted(cell, memory)))
     after, weights = {}, {}
+    neutral = settings.neutral
     for method in sorted({*observed.demand, *following.weights}):
         counts = {}
-        for gateway in settings.neutral:
-            good, bad = counted(Cell(gateway, method), following.memories.get(Cell(gateway, method), RouteMemory()))
-            pg, pb = pools.get(gateway, (0.0, 0.0))
-            share = trust.POOLED / max(trust.POOLED, pg + pb)
-            counts[gateway] = good + share * pg, bad + share * pb
-        if max(bad for _, bad in counts.values()) < 0.1:
-            known = dict.fromkeys(settings.neutral, 1.0)
-        else:
-            chosen = trust.shares(counts, settings.neutral)
-            known = {g: min(1.0, chosen[g] / (trust.FULL * settings.neutral[g])) if g in chosen else 1.0 for g in settings.neutral}
+        for gateway in neutral:
+            own = counted(Cell(gateway, method), following.memories.get(Cell(gateway, method), RouteMemory()))
+            pool = pools.get(gateway, (0.0, 0.0, 0.0))
+            share = trust.POOLED / max(trust.POOLED, sum(pool))
+            good, failed, late = (x + share * y for x, y in zip(own, pool))
+            lshare = trust.LATE_POOLED / max(trust.LATE_POOLED, sum(pool))
+            lgood, lfailed, llate = (x + lshare * y for x, y in zip(own, pool))
+            counts[gateway] = (good + late, failed), (lgood, llate)
+        known = dict.fromkeys(neutral, 1.0)
+        for n, (full, ind, sh) in enumerate(((trust.FULL, trust.INDIFFERENT, trust.SHARED), (trust.LATE_FULL, trust.LATE_INDIFFERENT, trust.LATE_SHARED))):
+            one = {g: c[n] for g, c in counts.items()}
+            if max(bad for _, bad in one.values()) < 0.1:
+                continue
+            chosen = trust.shares(one, neutral, ind, sh)
+            for g in chosen:
+                known[g] = min(known[g], chosen[g] / (full * neutral[g]))
         seconds = max(0.0, (observed.at_ms - state_at_ms) / 1000) if state_at_ms else 1.0
         for gateway, level in known.items():
             before = following.levels.get(Cell(gateway, method), levels.Level()).level

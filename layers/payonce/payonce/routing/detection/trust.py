@@ -16,12 +16,16 @@ SHARED = 0.5
 LATE = 0.333
 HANGING = 1.0
 POOLED = 100.0
+LATE_POOLED = 30.0
 PRIOR_GOOD = 1.0
 PRIOR_BAD = 1.0
 ROOM_SECONDS = 60.0
 RAISE = 1.15
 RAISE_FROM = 0.03
-FULL = 0.5  # level from which
+FULL = 0.6
+LATE_FULL = 0.2
+LATE_INDIFFERENT = 0.01
+LATE_SHARED = 0.5  # level from which
 _NORMAL = [NormalDist().inv_cdf((k + 0.5) / DRAWS) for k in range(DRAWS)]
 
 
@@ -34,7 +38,7 @@ def _drawn(index: int) -> list[float]:
 _Z = [_drawn(i) for i in range(16)]
 
 
-def shares(counts: Mapping[str, tuple[float, float]], neutral: Mapping[str, float]) -> dict[str, float]:
+def shares(counts: Mapping[str, tuple[float, float]], neutral: Mapping[str, float], indifferent: float, shared: float) -> dict[str, float]:
     """Return shares by sampling; counts are good and bad."""
     names = [name for name in neutral if neutral[name] > 0]
     draws = []
@@ -46,7 +50,7 @@ def shares(counts: Mapping[str, tuple[float, float]], neutral: Mapping[str, floa
     total = dict.fromkeys(names, 0.0)
     weights = [neutral[name] for name in names]
     for one in zip(*draws, strict=True):
-        most = min(one) * (1 + SHARED) + INDIFFERENT
+        most = min(one) * (1 + shared) + indifferent
         near = [w if q <= most else 0.0 for q, w in zip(one, weights, strict=True)]
         whole = sum(near)
         for name, w in zip(names, near, strict=True):
