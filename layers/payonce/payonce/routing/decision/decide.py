@@ -77,6 +77,7 @@ def _judge_routes(following: State, observed: Observation, settings: RoutingSett
     full = set()
     if following.refusing: full = set(settings.neutral)
     elif well <= lately: full = lately - hanging
+    if trust.KNOWN: full -= {g for g in full if following.limits.get(g, reflex.Limit()).service_seconds > trust.KNOWN * settings.slo_ms / 1000}
     memories = dict(following.memories)
     for cell, signals in observed.cells.items():
         memories[cell] = follow(memories.get(cell, RouteMemory()), signals, observed.at_ms, cell.gateway not in full, settings.neutral.get(cell.gateway, 0.0) * observed.demand.get(cell.method, 0.0))
