@@ -9,7 +9,7 @@ from payonce.routing.control.admission import plan_admission
 from payonce.routing.control.document import EVERYTHING, Admission, ControlDocument
 from payonce.routing.decision import levels, reflex
 from payonce.routing.decision.weights import aim, apply_limits, wanted_rates
-from payonce.routing.detection import trust
+from payonce.routing.detection import trust, verdict
 from payonce.routing.signals.observation import Cell
 from payonce.routing.detection.memory import RouteMemory, follow, forgotten
 from payonce.routing.detection.verdict import AHEAD_SECONDS, Field, Forecast, Verdict
@@ -80,7 +80,7 @@ def _judge_routes(following: State, observed: Observation, settings: RoutingSett
     if trust.KNOWN: full -= {g for g in full if following.limits.get(g, reflex.Limit()).service_seconds > trust.KNOWN * settings.slo_ms / 1000}
     memories = dict(following.memories)
     for cell, signals in observed.cells.items():
-        memories[cell] = follow(memories.get(cell, RouteMemory()), signals, observed.at_ms, cell.gateway not in full, settings.neutral.get(cell.gateway, 0.0) * observed.demand.get(cell.method, 0.0))
+        memories[cell] = follow(memories.get(cell, RouteMemory()), signals, observed.at_ms, cell.gateway not in full, following.levels[cell].level if cell in following.levels else 1.0)
     state_at_ms = following.at_ms
     following.memories, following.at_ms = dict(sorted(memories.items())), observed.at_ms
     def counted(cell, memory):
@@ -95,6 +95,15 @@ def _judge_routes(following: State, observed: Observation, settings: RoutingSett
     neutral = settings.neutral
     for method in sorted({*observed.demand, *following.weights}):
         counts = {}
+        rising = {}
+        if trust.RISING:
+            for gateway in neutral:
+                memory = following.memories.get(Cell(gateway, method))
+                limit = following.limits.get(gateway)
+                others = [Cell(o, method) for o in neutral if o != gateway and neutral[o] and following.levels.get(Cell(o, method), levels.Level()).level >= 0.5]
+                if memory and others and not (limit and limit.rate is not None):
+                    f = verdict.Field(memories=following.memories, demoted={}, limited=set(), hanging=set(), neutral=neutral, slo_ms=settings.slo_ms)
+                    rising[gateway] = trust.RISING * f._ahead(memory, others)
         for gateway in neutral:
             own = counted(Cell(gateway, method), following.memories.get(Cell(gateway, method), RouteMemory()))
             pool = pools.get(gateway, (0.0, 0.0, 0.0))
@@ -102,7 +111,7 @@ def _judge_routes(following: State, observed: Observation, settings: RoutingSett
             good, failed, late = (x + share * y for x, y in zip(own, pool))
             lshare = trust.LATE_POOLED / max(trust.LATE_POOLED, sum(pool))
             lgood, lfailed, llate = (x + lshare * y for x, y in zip(own, pool))
-            counts[gateway] = (good + late, failed), (lgood, llate)
+            counts[gateway] = (good + late, failed), (lgood, llate + rising.get(gateway, 0.0))
         known = dict.fromkeys(neutral, 1.0)
         for n, (full, ind, sh) in enumerate(((trust.FULL, trust.INDIFFERENT, trust.SHARED), (trust.LATE_FULL, trust.LATE_INDIFFERENT, trust.LATE_SHARED))):
             one = {g: c[n] for g, c in counts.items()}
@@ -110,7 +119,8 @@ def _judge_routes(following: State, observed: Observation, settings: RoutingSett
                 continue
             chosen = trust.shares(one, neutral, ind, sh)
             for g in chosen:
-                known[g] = min(known[g], chosen[g] / (full * neutral[g]))
+                level = chosen[g] / (full * neutral[g])
+                known[g] = min(known[g], 1.0 if n == 0 and level >= trust.SNAP else level)
         seconds = max(0.0, (observed.at_ms - state_at_ms) / 1000) if state_at_ms else 1.0
         for gateway, level in known.items():
             before = following.levels.get(Cell(gateway, method), levels.Level()).level
