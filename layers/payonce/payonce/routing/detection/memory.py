@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 LONG_SECONDS = 30.0  # time constant of the counts: long enough to see 4 % of failures, short enough to see them end
 SHORT_SECONDS = 6.0  # the same for what begins suddenly, which minutes of good answers before would hide
 FADE_ATTEMPTS = 40.0
-SPARSE_SECONDS = 150.0  # the same for a route with so few payments that half a minute shows nothing
+SPARSE_SECONDS = 200.0  # the same for a route with so few payments that half a minute shows nothing
 LEARN_SECONDS = 600.0  # time constant of the usual p95: it follows the time of day, and not a ramp of minutes
 WARM_SAMPLES = 100  # before that, what is usual is not known
 TAIL = 0.05  # the share above a p95, by definition

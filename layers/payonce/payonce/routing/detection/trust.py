@@ -22,12 +22,12 @@ PRIOR_BAD = 1.0
 ROOM_SECONDS = 20.0
 RAISE = 1.15
 RAISE_FROM = 0.03
-KNOWN = 1.0
-RISING = 30.0
-SNAP = 0.5
+KNOWN = 0.0
+RISING = 100.0
+SNAP = 0.35
 FULL = 0.9
 LATE_FULL = 0.5
-LATE_INDIFFERENT = 0.02
+LATE_INDIFFERENT = 0.01
 LATE_SHARED = 0.5  # level from which
 _NORMAL = [NormalDist().inv_cdf((k + 0.5) / DRAWS) for k in range(DRAWS)]
 
