@@ -9,12 +9,13 @@ from payonce.routing.control.admission import plan_admission
 from payonce.routing.control.document import EVERYTHING, Admission, ControlDocument
 from payonce.routing.decision import levels, reflex
 from payonce.routing.decision.weights import aim, apply_limits, wanted_rates
-from payonce.routing.detection import trust, verdict
-from payonce.routing.signals.observation import Cell
-from payonce.routing.detection.memory import RouteMemory, follow, forgotten
-from payonce.routing.detection.verdict import AHEAD_SECONDS, Field, Forecast, Verdict
+from payonce.routing.detection.memory import RouteMemory, follow
+from payonce.routing.detection.rising import AHEAD_SECONDS
+from payonce.routing.detection.verdict import Field, Forecast
 
 if TYPE_CHECKING:
+    from collections.abc import Set
+
     from payonce.routing.control.routing_settings import RoutingSettings
     from payonce.routing.decision.state import State
     from payonce.routing.signals.observation import Cell, Observation
@@ -23,6 +24,7 @@ OVERDUE_FACTOR = 1.25  # an attempt without an answer after this multiple of the
 UNKNOWN_USUAL_SHARE = 0.5  # of the SLO: what counts as slow at a gateway whose usual p95 is not known yet
 NOTED_SHIFT = 0.02  # smaller changes of a weight are not mentioned in the reason
 WEIGHT_DIGITS = 9
+FULL_LATELY_SECONDS = 20.0  # how long a gateway without a queue is still taken for full
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ def decide(state: State, observed: Observation, settings: RoutingSettings, now_m
             now_ms=observed.at_ms,
             recent_seconds=observed.recent_seconds,
             slo_seconds=settings.slo_ms / 1000,
-            wanted_rate=_wanted(following, settings, wanted, offered, gateway),
+            wanted_rate=max(wanted.get(gateway, 0.0), settings.neutral.get(gateway, 0.0) * offered),
         )
     reflex.compare(following.limits, _used(settings))
     document = _document(following, weights, observed, settings, forecasts, now_ms)
@@ -71,66 +73,59 @@ def expectations(state: State, settings: RoutingSettings) -> dict[Cell, int]:
 
 def _judge_routes(following: State, observed: Observation, settings: RoutingSettings) -> dict[Cell, Forecast]:
     hanging = {gateway for gateway, signals in observed.gateways.items() if reflex.hangs(signals)}
-    demoted = {cell.gateway for cell, level in following.levels.items() if level.level < 0.5}
-    well = {g for g in settings.neutral if settings.neutral[g] and g not in demoted}
-    lately = {g for g, limit in following.limits.items() if limit.full_at_ms and observed.at_ms - limit.full_at_ms <= trust.ROOM_SECONDS * 1000}
-    full = set()
-    if following.refusing: full = set(settings.neutral)
-    elif well <= lately: full = lately - hanging
-    if trust.KNOWN: full -= {g for g in full if following.limits.get(g, reflex.Limit()).service_seconds > trust.KNOWN * settings.slo_ms / 1000}
+    demoted = {cell for cell, level in following.levels.items() if level.demoted}
+    queueing = _queueing(following, observed.at_ms, {cell.gateway for cell in demoted}, hanging, settings)
     memories = dict(following.memories)
     for cell, signals in observed.cells.items():
-        memories[cell] = follow(memories.get(cell, RouteMemory()), signals, observed.at_ms, cell.gateway not in full, following.levels[cell].level if cell in following.levels else 1.0)
-    state_at_ms = following.at_ms
+        memories[cell] = follow(
+            memories.get(cell, RouteMemory()),
+            signals,
+            observed.at_ms,
+            fade_seconds=following.levels[cell].fade_seconds if cell in demoted else None,
+            late_counts=cell.gateway not in queueing,
+        )
+    seconds = max(0.0, (observed.at_ms - following.at_ms) / 1000) if following.at_ms else 1.0
+    # As a stored state has them: floating-point sums depend on the order.
     following.memories, following.at_ms = dict(sorted(memories.items())), observed.at_ms
-    def counted(cell, memory):
-        late = max(0.0, memory.long.bad - memory.long.failed)
-        if cell.gateway in hanging:
-            return max(0.0, memory.long.ended - memory.long.bad), memory.long.failed + late, 0.0
-        return max(0.0, memory.long.ended - memory.long.bad), memory.long.failed, late
-    pools = {}
-    for cell, memory in following.memories.items():
-        pools[cell.gateway] = tuple(x + y for x, y in zip(pools.get(cell.gateway, (0.0, 0.0, 0.0)), counted(cell, memory)))
-    after, weights = {}, {}
-    neutral = settings.neutral
+    routes = Field(
+        memories=following.memories,
+        demoted=demoted,
+        limited={gateway for gateway, limit in following.limits.items() if limit.rate is not None},
+        hanging=hanging,
+        neutral=settings.neutral,
+        slo_ms=settings.slo_ms,
+    )
+    forecasts, before, following.levels, weights = {}, following.levels, {}, {}
     for method in sorted({*observed.demand, *following.weights}):
-        counts = {}
-        rising = {}
-        if trust.RISING:
-            for gateway in neutral:
-                memory = following.memories.get(Cell(gateway, method))
-                limit = following.limits.get(gateway)
-                others = [Cell(o, method) for o in neutral if o != gateway and neutral[o] and following.levels.get(Cell(o, method), levels.Level()).level >= 0.5]
-                if memory and others and not (limit and limit.rate is not None):
-                    f = verdict.Field(memories=following.memories, demoted={}, limited=set(), hanging=set(), neutral=neutral, slo_ms=settings.slo_ms)
-                    rising[gateway] = trust.RISING * f._ahead(memory, others)
-        for gateway in neutral:
-            own = counted(Cell(gateway, method), following.memories.get(Cell(gateway, method), RouteMemory()))
-            pool = pools.get(gateway, (0.0, 0.0, 0.0))
-            share = trust.POOLED / max(trust.POOLED, sum(pool))
-            good, failed, late = (x + share * y for x, y in zip(own, pool))
-            lshare = trust.LATE_POOLED / max(trust.LATE_POOLED, sum(pool))
-            lgood, lfailed, llate = (x + lshare * y for x, y in zip(own, pool))
-            counts[gateway] = (good + late, failed), (lgood, llate + rising.get(gateway, 0.0))
-        known = dict.fromkeys(neutral, 1.0)
-        for n, (full, ind, sh) in enumerate(((trust.FULL, trust.INDIFFERENT, trust.SHARED), (trust.LATE_FULL, trust.LATE_INDIFFERENT, trust.LATE_SHARED))):
-            one = {g: c[n] for g, c in counts.items()}
-            if max(bad for _, bad in one.values()) < 0.1:
-                continue
-            chosen = trust.shares(one, neutral, ind, sh)
-            for g in chosen:
-                level = chosen[g] / (full * neutral[g])
-                known[g] = min(known[g], 1.0 if n == 0 and level >= trust.SNAP else level)
-        seconds = max(0.0, (observed.at_ms - state_at_ms) / 1000) if state_at_ms else 1.0
-        for gateway, level in known.items():
-            before = following.levels.get(Cell(gateway, method), levels.Level()).level
-            known[gateway] = level = min(level, max(trust.RAISE_FROM, before * trust.RAISE ** seconds))
-            after[Cell(gateway, method)] = levels.Level(level=max(1e-6, level))
-        raw = {g: w * known[g] for g, w in settings.neutral.items()}
-        whole = sum(raw.values())
-        weights[method] = {g: w / whole for g, w in raw.items()}
-    following.levels, following.weights = after, weights
-    return {}
+        found = routes.judge(method)
+        forecasts |= found
+        after = {
+            cell: levels.step(
+                before.get(cell, levels.Level()),
+                known.trusted,
+                seconds=seconds,
+                now_ms=observed.at_ms,
+                settings=settings,
+            )
+            for cell, known in found.items()
+        }
+        following.levels |= after
+        weights[method] = aim({cell.gateway: level.level for cell, level in after.items()}, settings.neutral)
+    following.weights = weights
+    return forecasts
+
+
+def _queueing(state: State, at_ms: int, demoted: Set[str], hanging: Set[str], settings: RoutingSettings) -> set[str]:
+    """Return the gateways whose late answers are no fault of theirs: every gateway that is well is full.
+
+    They queue then, which their limits answer, and each of them is needed. It stays so for a while, because the first
+    payments moved away from one of them would show it again.
+    """
+    if state.refusing:
+        return _used(settings)
+    lately_ms = at_ms - FULL_LATELY_SECONDS * 1000
+    full = {gateway for gateway, limit in state.limits.items() if limit.full_at_ms and limit.full_at_ms >= lately_ms}
+    return full - hanging if _used(settings) - demoted <= full else set()
 
 
 def _all_weights(state: State, observed: Observation, settings: RoutingSettings) -> dict[str, dict[str, float]]:
@@ -142,13 +137,6 @@ def _all_weights(state: State, observed: Observation, settings: RoutingSettings)
         else dict(neutral)
         for method in sorted({*observed.demand, *state.weights})
     }
-
-
-def _wanted(state: State, settings: RoutingSettings, wanted: dict[str, float], offered: float, gateway: str) -> float:
-    """Return the rate that a limit has to allow before it can be removed: the neutral one, unless it is demoted."""
-    if any(level.demoted and level.is_loadless for cell, level in state.levels.items() if cell.gateway == gateway):
-        return wanted.get(gateway, 0.0)
-    return max(wanted.get(gateway, 0.0), settings.neutral.get(gateway, 0.0) * offered)
 
 
 def _used(settings: RoutingSettings) -> set[str]:
