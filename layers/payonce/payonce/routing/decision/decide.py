@@ -95,7 +95,8 @@ def _judge_routes(following: State, observed: Observation, settings: RoutingSett
         neutral=settings.neutral,
         slo_ms=settings.slo_ms,
     )
-    forecasts, before, following.levels, weights = {}, following.levels, {}, {}
+    forecasts: dict[Cell, Forecast] = {}
+    before, following.levels, weights = following.levels, {}, {}
     for method in sorted({*observed.demand, *following.weights}):
         found = routes.judge(method)
         forecasts |= found

@@ -21,6 +21,7 @@ RAISE_FROM = 0.03
 RAISE = (
     1.15  # factor a second, doubling in five: a new level takes 2 s to arrive, and its payments another to be answered
 )
+FADE_HOLDS = 2.0  # of the configured hold: what an operator sets is how long a gateway has to be well
 RELAPSE_FACTOR = 4.0
 RELAPSE_SECONDS = 1800.0  # a demotion within half an hour of the last recovery is a relapse
 MAX_FADE_SECONDS = 600.0
@@ -50,7 +51,7 @@ def step(before: Level, trusted: float, *, seconds: float, now_ms: int, settings
     if after.demoted and not before.demoted:
         relapsed = before.restored_at_ms and now_ms - before.restored_at_ms <= RELAPSE_SECONDS * 1000
         longer = min(MAX_FADE_SECONDS, RELAPSE_FACTOR * before.fade_seconds)
-        after.fade_seconds = longer if relapsed else float(settings.hold_seconds)
+        after.fade_seconds = longer if relapsed else FADE_HOLDS * settings.hold_seconds
     elif before.demoted and not after.demoted:
         after.restored_at_ms = now_ms
     return after
