@@ -50,7 +50,7 @@ class Question(NamedTuple):
 # What ends without an answer is in doubt, and somebody has to look for it: little is tolerated, and soon.
 FAILED = Question(margin=0.006, ratio=0.5, full=0.9, least=0.35, pooled=100.0)
 # A late answer is an answer, and chance and a short queue cause it, too: it takes more to move payments for it.
-LATE = Question(margin=0.01, ratio=1.0, full=0.25, least=0.0, pooled=30.0)
+LATE = Question(margin=0.015, ratio=1.0, full=0.3, least=0.0, pooled=30.0)
 
 
 def _shuffled(number: int) -> list[float]:
