@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 LEAST = 0.001  # of a demoted route: next to nothing, and still a way where no other is left
 DEMOTED = 0.5  # of its share: what has less is demoted
 RAISE_FROM = 0.03
+ENTER = 0.1
 RAISE = (
     1.15  # factor a second, doubling in five: a new level takes 2 s to arrive, and its payments another to be answered
 )
@@ -37,6 +38,7 @@ class Level:
     level: float = 1.0
     fade_seconds: float = 0.0
     restored_at_ms: int = 0
+    was_cut: bool = False
 
     @property
     def demoted(self) -> bool:
@@ -46,8 +48,10 @@ class Level:
 
 def step(before: Level, trusted: float, *, seconds: float, now_ms: int, settings: RoutingSettings) -> Level:
     """Return the level after one step, ``seconds`` after the last, for the part it is ``trusted`` with now."""
+    if not before.was_cut and trusted >= ENTER:
+        trusted = 1.0
     level = max(LEAST, min(trusted, max(RAISE_FROM, before.level * RAISE**seconds)))
-    after = replace(before, level=level)
+    after = replace(before, level=level, was_cut=level < 1)
     if after.demoted and not before.demoted:
         relapsed = before.restored_at_ms and now_ms - before.restored_at_ms <= RELAPSE_SECONDS * 1000
         longer = min(MAX_FADE_SECONDS, RELAPSE_FACTOR * before.fade_seconds)
