@@ -2,9 +2,9 @@
 
 ::
 
-    1 ──trusted with less──▶ what it is trusted with ──trusted again──▶ x RAISE a second ──▶ 1
-                                  ▲                                                          │
-                                  └────────── within RELAPSE_SECONDS: fades slowly ◀─────────┘
+    1 ──trusted with less than CUT──▶ what it is trusted with ──WHOLE──▶ x RAISE a second ──▶ 1
+                                        ▲                                                     │
+                                        └── again within RELAPSE_SECONDS: it fades slowly ◀───┘
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from payonce.routing.control.routing_settings import RoutingSettings
 
+CUT = 0.1  # what is trusted with less is cut to that: four failures among fifty answers, say, which is hardly chance
+WHOLE = 0.3  # what is trusted with so much gets everything again: draws of equal routes leave each one about so much
 LEAST = 0.001  # of a demoted route: next to nothing, and still a way where no other is left
 DEMOTED = 0.5  # of its share: what has less is demoted
 RAISE_FROM = 0.03
-ENTER = 0.1
-RAISE = (
-    1.15  # factor a second, doubling in five: a new level takes 2 s to arrive, and its payments another to be answered
-)
+RAISE = 1.15  # factor a second, so that it doubles in five: a new level is seen in answers after three
 FADE_HOLDS = 2.0  # of the configured hold: what an operator sets is how long a gateway has to be well
 RELAPSE_FACTOR = 4.0
 RELAPSE_SECONDS = 1800.0  # a demotion within half an hour of the last recovery is a relapse
@@ -38,7 +37,6 @@ class Level:
     level: float = 1.0
     fade_seconds: float = 0.0
     restored_at_ms: int = 0
-    was_cut: bool = False
 
     @property
     def demoted(self) -> bool:
@@ -48,10 +46,10 @@ class Level:
 
 def step(before: Level, trusted: float, *, seconds: float, now_ms: int, settings: RoutingSettings) -> Level:
     """Return the level after one step, ``seconds`` after the last, for the part it is ``trusted`` with now."""
-    if not before.was_cut and trusted >= ENTER:
+    if trusted >= (WHOLE if before.level < 1 else CUT):
         trusted = 1.0
     level = max(LEAST, min(trusted, max(RAISE_FROM, before.level * RAISE**seconds)))
-    after = replace(before, level=level, was_cut=level < 1)
+    after = replace(before, level=level)
     if after.demoted and not before.demoted:
         relapsed = before.restored_at_ms and now_ms - before.restored_at_ms <= RELAPSE_SECONDS * 1000
         longer = min(MAX_FADE_SECONDS, RELAPSE_FACTOR * before.fade_seconds)

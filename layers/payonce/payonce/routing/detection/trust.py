@@ -35,22 +35,19 @@ type Judged = tuple[float, float]  # good and bad attempts
 class Question(NamedTuple):
     """How one kind of bad payment is judged.
 
-    A route takes part in a draw if its bad share is at most ``1 + ratio`` times the best one's and ``margin``. It has
-    its whole share from the part ``full`` of its neutral weight on, and below ``least`` of that it counts as demoted.
+    A route takes part in a draw if its bad share is at most ``1 + ratio`` times the best one's and ``margin``.
     ``pooled`` is how many attempts a gateway's other methods count for at most.
     """
 
     margin: float
     ratio: float
-    full: float
-    least: float
     pooled: float
 
 
 # What ends without an answer is in doubt, and somebody has to look for it: little is tolerated, and soon.
-FAILED = Question(margin=0.006, ratio=0.5, full=0.9, least=0.35, pooled=100.0)
+FAILED = Question(margin=0.006, ratio=0.5, pooled=100.0)
 # A late answer is an answer, and chance and a short queue cause it, too: it takes more to move payments for it.
-LATE = Question(margin=0.015, ratio=1.0, full=0.3, least=0.0, pooled=30.0)
+LATE = Question(margin=0.015, ratio=1.0, pooled=30.0)
 
 
 def _shuffled(number: int) -> list[float]:
@@ -65,9 +62,9 @@ _QUANTILES = [_shuffled(number) for number in range(MAX_GATEWAYS)]
 def levels(
     counts: Mapping[str, tuple[float, float]], neutral: Mapping[str, float], asked: Question
 ) -> dict[str, float]:
-    """Return for each gateway the share (0..1) of its neutral weight that it is trusted with. Pure.
+    """Return for each gateway the part (0..1) of its neutral weight that the draws leave it. Pure.
 
-    ``counts`` are those of each gateway with a neutral weight. At least one is trusted with all of it.
+    ``counts`` are those of each gateway with a neutral weight.
     """
     if max(bad for _, bad in counts.values()) < NOTHING:
         return dict.fromkeys(counts, 1.0)
@@ -80,11 +77,7 @@ def levels(
         whole = sum(taking_part)
         for number, weight in enumerate(taking_part):
             shares[number] += weight / whole
-    found = {}
-    for name, share, weight in zip(counts, shares, weights, strict=True):
-        level = min(1.0, share / DRAWS / (asked.full * weight))
-        found[name] = 1.0 if asked.least and level >= asked.least else level
-    return found
+    return {name: min(1.0, share / DRAWS / weight) for name, share, weight in zip(counts, shares, weights, strict=True)}
 
 
 def pooled(own: Counts, gateway: Counts, asked: Question) -> Counts:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Set
 
 RISING_ATTEMPTS = 100.0  # a forecast counts like so many attempts of which the projected share was late
+SAID = 0.5  # what a route is trusted with less than has a reason
 UNKNOWN = RouteMemory()
 
 
@@ -78,9 +79,9 @@ class Field:
         found = {}
         for name, cell in cells.items():
             drivers = []
-            if by_failed[name] < 1:
+            if by_failed[name] < SAID:
                 drivers.append("hanging" if name in self.hanging else "failing")
-            if by_late[name] < 1:
+            if by_late[name] < SAID:
                 drivers.append("rising" if ahead[name] else "late")
             others = min((share for other, share in shares.items() if other != name), default=1.0)
             found[cell] = Forecast(shares[name], others, min(by_failed[name], by_late[name]), tuple(drivers))
