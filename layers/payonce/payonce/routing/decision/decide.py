@@ -9,7 +9,7 @@ from payonce.routing.control.admission import plan_admission
 from payonce.routing.control.document import EVERYTHING, Admission, ControlDocument
 from payonce.routing.decision import levels, reflex
 from payonce.routing.decision.weights import aim, apply_limits, wanted_rates
-from payonce.routing.detection.memory import RouteMemory, follow
+from payonce.routing.detection.memory import RouteMemory, elapsed_seconds, follow
 from payonce.routing.detection.rising import AHEAD_SECONDS
 from payonce.routing.detection.verdict import Field, Forecast
 
@@ -84,7 +84,7 @@ def _judge_routes(following: State, observed: Observation, settings: RoutingSett
             fade_seconds=following.levels[cell].fade_seconds if cell in demoted else None,
             late_counts=cell.gateway not in queueing,
         )
-    seconds = max(0.0, (observed.at_ms - following.at_ms) / 1000) if following.at_ms else 1.0
+    seconds = elapsed_seconds(following.at_ms, observed.at_ms)
     # As a stored state has them: floating-point sums depend on the order.
     following.memories, following.at_ms = dict(sorted(memories.items())), observed.at_ms
     routes = Field(

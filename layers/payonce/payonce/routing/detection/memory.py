@@ -17,6 +17,7 @@ TAIL = 0.05  # the share above a p95, by definition
 ENOUGH_SAMPLES = 40  # per window of ten seconds: the mean of forty is accurate to 6 %
 WINDOW_MS = 4_800  # half of a window's ten seconds: windows overlap by half
 WINDOWS = 4  # in a row: a step, which needs two to pass, is no rise
+MOST_SECONDS = 60.0  # that a step counts for: after a pause, what was known is old, and not all forgotten
 KEPT_WINDOWS = 2 * WINDOWS - 1  # every other one of them is a window of its own
 
 
@@ -69,6 +70,11 @@ class RouteMemory:
         return math.exp(self.log_p95)
 
 
+def elapsed_seconds(before_ms: int, at_ms: int) -> float:
+    """Return the seconds from one step to the next, 0 for the first, and at most ``MOST_SECONDS``."""
+    return min(MOST_SECONDS, max(0.0, (at_ms - before_ms) / 1000)) if before_ms else 0.0
+
+
 def follow(
     memory: RouteMemory, signals: CellSignals, at_ms: int, *, fade_seconds: float | None, late_counts: bool
 ) -> RouteMemory:
@@ -77,7 +83,7 @@ def follow(
     ``fade_seconds`` is the counts' time constant, ``None`` for the usual one. Without ``late_counts``, late answers
     are no fault of the route: none are counted, and those that were are forgotten.
     """
-    seconds = min(60.0, max(0.0, (at_ms - memory.at_ms) / 1000)) if memory.at_ms else 0.0
+    seconds = elapsed_seconds(memory.at_ms, at_ms)
     usual_seconds = FADE_SECONDS if memory.counts.total > ENOUGH_SAMPLES else SPARSE_SECONDS
     kept = math.exp(-seconds / (usual_seconds if fade_seconds is None else fade_seconds))
     before = memory.counts
