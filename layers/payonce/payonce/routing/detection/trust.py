@@ -45,7 +45,7 @@ class Question(NamedTuple):
 
 
 # What ends without an answer is in doubt, and somebody has to look for it: little is tolerated, and soon.
-FAILED = Question(margin=0.006, ratio=0.5, pooled=100.0)
+FAILED = Question(margin=0.006, ratio=1.0, pooled=100.0)
 # A late answer is an answer, and chance and a short queue cause it, too: it takes more to move payments for it.
 LATE = Question(margin=0.015, ratio=1.0, pooled=30.0)
 
@@ -70,9 +70,11 @@ def levels(
         return dict.fromkeys(counts, 1.0)
     drawn = [_draws(*counts[name], quantiles) for name, quantiles in zip(counts, _QUANTILES, strict=False)]
     weights = [neutral[name] for name in counts]
+    best = min(bad / max(1.0, good + bad) for good, bad in counts.values())
+    tolerated = asked.margin + asked.ratio * best  # where all are bad, chance alone makes large differences
     shares = [0.0] * len(weights)
     for one in zip(*drawn, strict=True):
-        most = min(one) * (1 + asked.ratio) + asked.margin
+        most = min(one) + tolerated
         taking_part = [weight if share <= most else 0.0 for share, weight in zip(one, weights, strict=True)]
         whole = sum(taking_part)
         for number, weight in enumerate(taking_part):
@@ -80,9 +82,9 @@ def levels(
     return {name: min(1.0, share / DRAWS / weight) for name, share, weight in zip(counts, shares, weights, strict=True)}
 
 
-def pooled(own: Counts, gateway: Counts, asked: Question) -> Counts:
-    """Return the counts of a route with those of its ``gateway``, all methods, as far as the question takes them in."""
-    return own.plus(gateway, asked.pooled / max(asked.pooled, gateway.total))
+def pooled(own: Counts, others: Counts, asked: Question) -> Counts:
+    """Return the counts of a route with those of its gateway's ``others``, as far as the question takes them in."""
+    return own.plus(others, asked.pooled / max(asked.pooled, others.total))
 
 
 def _draws(good: float, bad: float, quantiles: list[float]) -> list[float]:

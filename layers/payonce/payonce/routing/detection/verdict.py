@@ -67,11 +67,11 @@ class Field:
         cells = {name: Cell(name, method) for name, weight in self.neutral.items() if weight}
         failed, late, ahead = {}, {}, {}
         for name, cell in cells.items():
-            own, gateway = self._counts(cell), self._gateway(name)
+            own, others = self._counts(cell), self._others(cell)
             ahead[name] = self._ahead(cell, cells)
-            known = trust.pooled(own, gateway, trust.FAILED)
+            known = trust.pooled(own, others, trust.FAILED)
             failed[name] = known.good + known.late, known.failed
-            known = trust.pooled(own, gateway, trust.LATE)
+            known = trust.pooled(own, others, trust.LATE)
             late[name] = known.good, known.late + RISING_ATTEMPTS * ahead[name]
         by_failed = trust.levels(failed, self.neutral, trust.FAILED)
         by_late = trust.levels(late, self.neutral, trust.LATE)
@@ -83,8 +83,8 @@ class Field:
                 drivers.append("hanging" if name in self.hanging else "failing")
             if by_late[name] < SAID:
                 drivers.append("rising" if ahead[name] else "late")
-            others = min((share for other, share in shares.items() if other != name), default=1.0)
-            found[cell] = Forecast(shares[name], others, min(by_failed[name], by_late[name]), tuple(drivers))
+            best = min((share for other, share in shares.items() if other != name), default=1.0)
+            found[cell] = Forecast(shares[name], best, min(by_failed[name], by_late[name]), tuple(drivers))
         return found
 
     def _counts(self, cell: Cell) -> Counts:
@@ -93,11 +93,12 @@ class Field:
             return Counts(counts.good, counts.failed + counts.late)
         return counts
 
-    def _gateway(self, name: str) -> Counts:
+    def _others(self, cell: Cell) -> Counts:
+        """Return the counts of the gateway's other methods."""
         total = Counts()
-        for cell in self.memories:
-            if cell.gateway == name:
-                total = total.plus(self._counts(cell))
+        for other in self.memories:
+            if other.gateway == cell.gateway and other != cell:
+                total = total.plus(self._counts(other))
         return total
 
     def _ahead(self, cell: Cell, cells: Mapping[str, Cell]) -> float:
