@@ -18,7 +18,9 @@ Both = dict[str, tuple[float, float]]
 NAMES = [f"gateway_{number:02}" for number in range(MAX_GATEWAYS)]
 SAMPLES = 1_500
 ACCURACY = 0.1  # of all payments: 64 draws instead of many; 0.047 was the most in 600 random cases
-MODEL_ACCURACY = 0.15  # the same against beta posteriors, of which the gamma ones are an approximation; 0.083 was the most
+MODEL_ACCURACY = (
+    0.15  # the same against beta posteriors, of which the gamma ones are an approximation; 0.083 was the most
+)
 QUESTIONS = [FAILED, LATE]
 amounts = st.sampled_from([0.0, 0.3, 1.0, 2.0, 7.5, 40.0, 300.0, 5_000.0])
 whatever = st.one_of(st.just(0.0), st.just(1.0), st.just(1e6), st.floats(0, 1e6))
