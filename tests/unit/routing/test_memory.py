@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -20,8 +21,10 @@ from payonce.routing.detection.memory import (
     RouteMemory,
     follow,
 )
-from payonce.routing.signals.observation import CellSignals
 from tests.support.route_courses import CALM, NONE, STEP_MS, T0, USUAL_MS, WELL, ended, sketch_of
+
+if TYPE_CHECKING:
+    from payonce.routing.signals.observation import CellSignals
 
 
 def after(

@@ -417,7 +417,7 @@ def test_the_reason_names_the_gateway_the_shares_and_what_drove_it() -> None:
     assert forecast.drivers == ("late",)
     assert forecast.bad_share > forecast.others_share
     assert decision.document.reason.startswith(
-        f"alder for card: at {decision.state.levels[ALDER].level:.0%} of its share, {forecast.bad_share:.0%} bad payments "
+        f"alder for card: at {decision.state.levels[ALDER].level:.0%} of its share, {forecast.bad_share:.0%} bad "
     )
     assert f"against {forecast.others_share:.0%} (late)" in decision.document.reason
 

@@ -33,7 +33,7 @@ def rise(
 
 
 def test_a_rise_is_acted_on_before_the_first_late_payment() -> None:
-    """Fails when late payments are waited for: on a ramp, what is decided arrives when a minute of them is under way."""
+    """Fails when late payments are waited for: a decision arrives seconds after they have begun."""
     known = rise(RAMP)
     assert known.drivers == ("rising",)
     assert known.trusted < DEMOTED

@@ -18,9 +18,7 @@ Both = dict[str, tuple[float, float]]
 NAMES = [f"gateway_{number:02}" for number in range(MAX_GATEWAYS)]
 SAMPLES = 1_500
 ACCURACY = 0.1  # of all payments: 64 draws instead of many; 0.047 was the most in 600 random cases
-MODEL_ACCURACY = (
-    0.15  # the same against beta posteriors, of which the gamma ones are an approximation; 0.083 was the most
-)
+MODEL_ACCURACY = 0.15  # the same against beta posteriors, which the gamma ones approximate; 0.083 was the most
 QUESTIONS = [FAILED, LATE]
 amounts = st.sampled_from([0.0, 0.3, 1.0, 2.0, 7.5, 40.0, 300.0, 5_000.0])
 whatever = st.one_of(st.just(0.0), st.just(1.0), st.just(1e6), st.floats(0, 1e6))
@@ -76,7 +74,7 @@ def simulated(counts: Both, neutral: dict[str, float], asked: Question, *, is_be
 def test_the_shares_are_those_of_a_plain_simulation(
     case: tuple[Both, dict[str, float]], asked: Question, is_beta: bool
 ) -> None:
-    """Fails when draws of two gateways go together, a quantile is wrong, or the tolerance is not that of the question."""
+    """Fails when two gateways are drawn together, a quantile is wrong, or the tolerance is another one."""
     counts, neutral = case
     assume(max(bad for _, bad in counts.values()) >= NOTHING)
     found = levels(counts, neutral, plain(asked))
