@@ -20,7 +20,7 @@ from laboratory.figures import run_seed
 from laboratory.policies.predictive import Predictive
 from laboratory.split import TUNING, TUNING_SEEDS, WEEKS
 from payonce.routing.decision import decide, levels, reflex, weights
-from payonce.routing.detection import memory, verdict
+from payonce.routing.detection import memory, trust, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,21 +30,28 @@ SWITCHES: dict[str, tuple[Patch, ...]] = {
     "as it is": (),
     "no reflex": ((reflex, "is_alarm", lambda _signals: False),),
     "slower is full": ((reflex, "ALLOWED_SHARE", 0.0),),
-    "refuses without certainty": ((reflex, "_queues", lambda _limit: True),),
-    "never refuses": ((reflex, "_queues", lambda _limit: False),),
+    "refuses without certainty": ((reflex, "_surges", lambda _limit: True), (reflex, "OVERFULL", 0.0)),
+    "never refuses": (
+        (reflex, "_surges", lambda _limit: False),
+        (reflex, "_lengthens", lambda _limit: False),
+        (reflex, "OVERFULL", math.inf),
+    ),
     "no service time": ((reflex, "COSTLY", 0.0),),
     "no hang in the reflex": ((reflex, "hangs", lambda _signals: False),),
     "no rooms": (
         (decide, "apply_limits", lambda known, demand, limits, _rooms: weights.apply_limits(known, demand, limits, {})),
     ),
-    "no verdicts": ((verdict, "EVIDENCE", math.inf), (verdict, "WINDOWS", math.inf)),
-    "no rises": ((verdict, "_rise", lambda _memory: 0.0),),
-    "no counts of seconds": ((memory, "SHORT_SECONDS", memory.LONG_SECONDS),),
-    "no patience for the sparse": ((memory, "SPARSE_SECONDS", memory.LONG_SECONDS),),
-    "methods are not pooled": ((verdict, "WEAK_EVIDENCE", math.inf), (verdict, "PRIOR_ENDED", 1e-6)),
-    "no good answers asked for": ((levels, "GOOD_ANSWERS", 0),),
-    "no hold": ((levels, "HOLD_SHARE", 0.0), (levels, "RELAPSE_FACTOR", 1.0)),
-    "whole share at once": ((levels, "RAISE", 1000.0),),
+    "no verdicts": ((trust, "levels", lambda counts, *_: dict.fromkeys(counts, 1.0)),),
+    "failing is not asked for": ((trust, "FAILED", trust.FAILED._replace(margin=math.inf)),),
+    "late is not asked for": ((trust, "LATE", trust.LATE._replace(margin=math.inf)),),
+    "failing costs a part": ((trust, "FAILED", trust.FAILED._replace(least=0.0)),),
+    "no rises": ((verdict, "late_ahead", lambda *_: 0.0),),
+    "no patience for the sparse": ((memory, "SPARSE_SECONDS", memory.FADE_SECONDS),),
+    "methods are not pooled": ((trust, "pooled", lambda own, *_: own),),
+    "a full gateway is a late one": ((decide, "_queueing", lambda *_: set()),),
+    "demoted counts fade as any": ((levels, "FADE_HOLDS", 0.5), (levels, "RELAPSE_FACTOR", 1.0)),
+    "no relapses": ((levels, "RELAPSE_FACTOR", 1.0),),
+    "whole share at once": ((levels, "RAISE_FROM", 1.0),),
 }
 ROWS = tuple(name for name in TUNING if name not in WEEKS)
 
