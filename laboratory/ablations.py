@@ -37,8 +37,12 @@ SWITCHES: dict[str, tuple[Patch, ...]] = {
     "as it is": (),
     "no reflex": ((reflex, "is_alarm", lambda _signals: False),),
     "slower is full": ((reflex, "ALLOWED_SHARE", 0.0),),
-    "refuses without certainty": ((reflex, "_queues", lambda _limit: True),),
-    "never refuses": ((reflex, "_queues", lambda _limit: False),),
+    "refuses without certainty": ((reflex, "_surges", lambda _limit: True), (reflex, "OVERFULL", 0.0)),
+    "never refuses": (
+        (reflex, "_surges", lambda _limit: False),
+        (reflex, "_lengthens", lambda _limit: False),
+        (reflex, "OVERFULL", math.inf),
+    ),
     "no service time": ((reflex, "COSTLY", 0.0),),
     "no hang in the reflex": ((reflex, "hangs", lambda _signals: False),),
     "no rooms": (
@@ -46,7 +50,7 @@ SWITCHES: dict[str, tuple[Patch, ...]] = {
     ),
     "no trust": ((trust, "NOTHING", math.inf),),
     "failures are not asked for": ((trust, "FAILED", _asked(FAILED, margin=math.inf)),),
-    "late answers are not asked for": ((trust, "LATE", _asked(LATE, margin=math.inf)),),
+    "late is not asked for": ((trust, "LATE", _asked(LATE, margin=math.inf)),),
     "late is as bad as failed": ((trust, "LATE", FAILED),),
     "no rises": ((verdict, "RISING_ATTEMPTS", 0.0),),
     "methods are not pooled": (

@@ -25,6 +25,7 @@ FADE_HOLDS = 2.0  # of the configured hold: what an operator sets is how long a 
 RELAPSE_FACTOR = 4.0
 RELAPSE_SECONDS = 1800.0  # a demotion within half an hour of the last recovery is a relapse
 MAX_FADE_SECONDS = 600.0
+MAX_SECONDS = 600.0  # more between two steps change nothing, and a power of a quiet night's seconds is beyond any float
 
 
 @dataclass(slots=True)
@@ -48,12 +49,13 @@ def step(before: Level, trusted: float, *, seconds: float, now_ms: int, settings
     """Return the level after one step, ``seconds`` after the last, for the part it is ``trusted`` with now."""
     if trusted >= (WHOLE if before.level < 1 else CUT):
         trusted = 1.0
-    level = max(LEAST, min(trusted, max(RAISE_FROM, before.level * RAISE**seconds)))
+    level = max(LEAST, min(trusted, max(RAISE_FROM, before.level * RAISE ** min(MAX_SECONDS, seconds))))
     after = replace(before, level=level)
     if after.demoted and not before.demoted:
         relapsed = before.restored_at_ms and now_ms - before.restored_at_ms <= RELAPSE_SECONDS * 1000
-        longer = min(MAX_FADE_SECONDS, RELAPSE_FACTOR * before.fade_seconds)
-        after.fade_seconds = longer if relapsed else FADE_HOLDS * settings.hold_seconds
+        first = FADE_HOLDS * settings.hold_seconds  # which an operator may have set beyond any relapse
+        longer = max(first, min(MAX_FADE_SECONDS, RELAPSE_FACTOR * before.fade_seconds))
+        after.fade_seconds = longer if relapsed else first
     elif before.demoted and not after.demoted:
         after.restored_at_ms = now_ms
     return after
