@@ -36,7 +36,7 @@ class Question(NamedTuple):
     """How one kind of bad payment is judged.
 
     A route takes part in a draw if its bad share is at most ``1 + ratio`` times the best one's and ``margin``.
-    ``pooled`` is how many attempts a gateway's other methods count for at most.
+    A route with fewer attempts than ``pooled`` is judged by those of its gateway's other methods, too.
     """
 
     margin: float
@@ -45,7 +45,7 @@ class Question(NamedTuple):
 
 
 # What ends without an answer is in doubt, and somebody has to look for it: little is tolerated, and soon.
-FAILED = Question(margin=0.006, ratio=1.0, pooled=100.0)
+FAILED = Question(margin=0.006, ratio=1.0, pooled=60.0)
 # A late answer is an answer, and chance and a short queue cause it, too: it takes more to move payments for it.
 LATE = Question(margin=0.015, ratio=1.0, pooled=30.0)
 
@@ -83,8 +83,9 @@ def levels(
 
 
 def pooled(own: Counts, others: Counts, asked: Question) -> Counts:
-    """Return the counts of a route with those of its gateway's ``others``, as far as the question takes them in."""
-    return own.plus(others, asked.pooled / max(asked.pooled, others.total))
+    """Return a route's ``own`` counts, made up to ``asked.pooled`` attempts by its gateway's ``others``."""
+    missing = max(0.0, asked.pooled - own.total)
+    return own.plus(others, min(1.0, missing / others.total)) if others.total else own
 
 
 def _draws(good: float, bad: float, quantiles: list[float]) -> list[float]:
