@@ -47,7 +47,6 @@ def test_one_of_two_that_fails_a_tenth_loses_nearly_everything(seed: int) -> Non
     assert moved(even(2), 10, {"gateway_0": 0.1}, seed) > 0.4
 
 
-@pytest.mark.xfail(strict=True, reason="among four that fail alike, some look better by chance, and get the payments")
 def test_what_befalls_all_alike_moves_little_by_chance() -> None:
     """Fails when chance decides: in an incident of all, routes swing and nothing is won."""
     failing = dict.fromkeys(even(4), 0.1)

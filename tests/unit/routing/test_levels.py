@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from payonce.routing.control.routing_settings import RoutingSettings
 from payonce.routing.decision import levels
-from payonce.routing.decision.levels import DEMOTED, LEAST, RAISE, RAISE_FROM, RELAPSE_SECONDS, Level
+from payonce.routing.decision.levels import CUT, DEMOTED, LEAST, RAISE, RAISE_FROM, RELAPSE_SECONDS, WHOLE, Level
 
 STEP_SECONDS = 2.0
 
@@ -42,11 +42,27 @@ class Course:
         raise AssertionError("it never came back")
 
 
-@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 100))
+@given(st.floats(0, 1), st.floats(0, CUT, exclude_max=True), st.floats(0, 100))
 def test_what_is_not_trusted_is_lost_at_once(before: float, trusted: float, seconds: float) -> None:
     """Fails when a level falls by steps: each second of it sends payments to a gateway that fails."""
     course = Course(Level(max(LEAST, before)))
     assert course.trust(min(trusted, before), seconds=seconds) == max(LEAST, min(trusted, before))
+
+
+@given(st.floats(CUT, 1))
+def test_a_doubt_that_may_be_chance_takes_nothing_from_a_route_that_is_well(trusted: float) -> None:
+    """Fails without a cut that needs evidence: each pair of failures would move payments between equal gateways."""
+    assert Course().trust(trusted) == 1
+
+
+@given(st.floats(LEAST, WHOLE, exclude_max=True))
+def test_a_route_that_was_cut_gets_no_more_than_it_is_trusted_with(trusted: float) -> None:
+    """Fails when what ends a cut is what begins none: a failing route would have everything again between two cuts."""
+    course = Course()
+    course.trust(0.0)
+    for _ in range(200):
+        course.trust(trusted)
+    assert course.level.level == pytest.approx(trusted)
 
 
 def test_a_route_that_is_not_trusted_at_all_keeps_a_way() -> None:
@@ -63,7 +79,7 @@ def test_whatever_is_trusted_a_level_is_a_share_and_rises_by_a_bounded_factor_a_
         before = course.level.level
         after = course.trust(trusted, seconds=seconds)
         assert 0 < after <= 1
-        assert after <= max(LEAST, trusted)
+        assert after <= max(LEAST, trusted) or trusted >= (WHOLE if before < 1 else CUT)
         assert after <= max(RAISE_FROM, before * RAISE**seconds) + 1e-12
         assert course.level.fade_seconds <= max(levels.MAX_FADE_SECONDS, 2 * course.settings.hold_seconds)
 
@@ -98,12 +114,12 @@ def test_after_a_long_while_without_payments_a_level_is_a_share(seconds: float) 
 
 
 def test_only_what_has_less_than_half_counts_as_demoted() -> None:
-    course = Course()
-    course.trust((1 + DEMOTED) / 2)
-    assert not course.level.demoted
-    assert (course.level.fade_seconds, course.level.restored_at_ms) == (0.0, 0)
-    course.trust(DEMOTED / 2)
-    assert course.level.demoted
+    assert not Level((1 + DEMOTED) / 2).demoted
+    assert not Level(DEMOTED).demoted
+    assert Level(DEMOTED / 2).demoted
+    course = Course(Level((1 + DEMOTED) / 2))
+    course.trust(1.0)
+    assert (course.level.fade_seconds, course.level.restored_at_ms) == (0.0, 0), "it was not demoted"
 
 
 @pytest.mark.parametrize("hold_seconds", [1, 60, 900])

@@ -446,10 +446,3 @@ def wallet_weight(each: int, steps: int) -> float:
 def test_a_method_in_doubt_says_nothing_of_another_that_is_well() -> None:
     """Gray failure: one method of a gateway fails, and only that one is moved."""
     assert wallet_weight(50, 60) == pytest.approx(ROUTING.neutral["alder"])
-
-
-@pytest.mark.xfail(
-    strict=True, reason="pooled failures outweigh the few good answers that a quiet method has in memory"
-)
-def test_a_method_in_doubt_says_nothing_of_a_quiet_one_that_is_well() -> None:
-    assert wallet_weight(4, 60) == pytest.approx(ROUTING.neutral["alder"])

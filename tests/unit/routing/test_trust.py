@@ -10,6 +10,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from payonce.routing.control.routing_settings import MAX_GATEWAYS
+from payonce.routing.decision.levels import WHOLE
 from payonce.routing.detection import trust
 from payonce.routing.detection.memory import Counts
 from payonce.routing.detection.trust import FAILED, LATE, NOTHING, PRIOR, Question, levels, pooled
@@ -22,11 +23,6 @@ MODEL_ACCURACY = 0.15  # the same against beta posteriors, which the gamma ones 
 QUESTIONS = [FAILED, LATE]
 amounts = st.sampled_from([0.0, 0.3, 1.0, 2.0, 7.5, 40.0, 300.0, 5_000.0])
 whatever = st.one_of(st.just(0.0), st.just(1.0), st.just(1e6), st.floats(0, 1e6))
-
-
-def plain(asked: Question) -> Question:
-    """Return the question without the stretch of its answer: the level is the share of the draws."""
-    return asked._replace(full=1.0, least=0.0)
 
 
 def even(count: int) -> dict[str, float]:
@@ -48,12 +44,14 @@ def simulated(counts: Both, neutral: dict[str, float], asked: Question, *, is_be
     """Return the share of all payments that each gateway gets.
 
     Thompson's method: in each round a bad share is drawn for every gateway from its posterior, and the payments go
-    where it is least, here also to those within the tolerance. With ``is_beta`` the posterior is that of a Bernoulli
+    where it is least, here also to those within the tolerance, which grows with the least share
+    that was counted. With ``is_beta`` the posterior is that of a Bernoulli
     trial with a uniform prior, Beta(1 + bad, 1 + good). Otherwise it is that of a Poisson count of bad payments,
     Gamma(1 + bad), beside as many good ones as there were.
     """
     luck = Random(20)
     found = dict.fromkeys(counts, 0.0)
+    tolerated = asked.margin + asked.ratio * min(bad / max(1.0, good + bad) for good, bad in counts.values())
     for _ in range(SAMPLES):
         shares = {}
         for name, (good, bad) in counts.items():
@@ -62,7 +60,7 @@ def simulated(counts: Both, neutral: dict[str, float], asked: Question, *, is_be
             else:
                 rate = luck.gammavariate(PRIOR + bad, 1.0)
                 shares[name] = rate / (rate + PRIOR + good)
-        most = (1 + asked.ratio) * min(shares.values()) + asked.margin
+        most = min(shares.values()) + tolerated
         chosen = [name for name, share in shares.items() if share <= most]
         for name in chosen:
             found[name] += neutral[name] / sum(neutral[one] for one in chosen) / SAMPLES
@@ -77,7 +75,7 @@ def test_the_shares_are_those_of_a_plain_simulation(
     """Fails when two gateways are drawn together, a quantile is wrong, or the tolerance is another one."""
     counts, neutral = case
     assume(max(bad for _, bad in counts.values()) >= NOTHING)
-    found = levels(counts, neutral, plain(asked))
+    found = levels(counts, neutral, asked)
     expected = simulated(counts, neutral, asked, is_beta=is_beta)
     for name, level in found.items():
         share = min(neutral[name], expected[name])
@@ -88,14 +86,16 @@ def test_the_shares_are_those_of_a_plain_simulation(
 @example(({NAMES[0]: (0.0, 1e6), NAMES[1]: (1e6, 0.0)}, even(2)), FAILED)
 @example((dict.fromkeys(NAMES, (0.0, 1.0)), even(MAX_GATEWAYS)), FAILED)
 @example(({NAMES[0]: (0.0, 0.0), NAMES[1]: (0.0, 1e6)}, skewed([1e-9, 1.0])), LATE)
-def test_whatever_was_counted_each_level_is_a_share_and_one_gateway_has_all_of_it(
+def test_whatever_was_counted_each_level_is_a_share_and_one_gateway_has_a_good_part_of_it(
     case: tuple[Both, dict[str, float]], asked: Question
 ) -> None:
     """Fails with a division by zero, with NaN, or when all lose at once and the weights say nothing any more."""
     found = levels(*case, asked)
     assert list(found) == list(case[0])
     assert all(math.isfinite(level) and 0 <= level <= 1 for level in found.values())
-    assert max(found.values()) == 1
+    assert max(found.values()) >= 0.9, (
+        "shares add up to 1, so that the least trusted of all alike has nearly all of its own"
+    )
 
 
 @given(cases(whatever), st.sampled_from(QUESTIONS), st.integers(0, MAX_GATEWAYS - 1), st.floats(0.001, 1e5))
@@ -118,7 +118,7 @@ def test_equal_gateways_with_equal_counts_keep_what_they_have(
 ) -> None:
     """Fails when a gateway is judged by a standard: what befalls all alike would move payments."""
     found = levels(dict.fromkeys(NAMES[:count], (good, bad)), even(count), asked)
-    assert set(found.values()) == {1.0}
+    assert min(found.values()) >= WHOLE
 
 
 @given(st.lists(st.floats(0.2, 1), min_size=2, max_size=4), whatever, whatever, st.sampled_from(QUESTIONS))
@@ -126,7 +126,7 @@ def test_gateways_of_several_sizes_with_equal_counts_keep_what_they_have(
     raw: list[float], good: float, bad: float, asked: Question
 ) -> None:
     neutral = skewed(raw)
-    assert set(levels(dict.fromkeys(neutral, (good, bad)), neutral, asked).values()) == {1.0}
+    assert min(levels(dict.fromkeys(neutral, (good, bad)), neutral, asked).values()) >= WHOLE
 
 
 @given(whatever, whatever, st.sampled_from(QUESTIONS))
@@ -138,15 +138,14 @@ def test_a_lone_gateway_is_trusted_whatever_it_does(good: float, bad: float, ask
 def test_a_route_without_payments_is_neither_trusted_nor_given_up(asked: Question) -> None:
     """Fails without a prior: nothing seen would be nothing bad, or nothing good."""
     counts = {"alder": (0.0, 0.0), "birch": (480.0, 20.0)}
-    assert 0 < levels(counts, {"alder": 0.5, "birch": 0.5}, plain(asked))["alder"] < 1
-    assert levels(counts, {"alder": 0.5, "birch": 0.5}, asked)["alder"] > 0
+    assert 0 < levels(counts, {"alder": 0.5, "birch": 0.5}, asked)["alder"] < 1
 
 
 @pytest.mark.parametrize("asked", QUESTIONS)
 def test_few_answers_leave_more_open_than_many(asked: Question) -> None:
     """Fails when the share alone decides, and not how often it was seen."""
     of_few, of_many = (
-        levels({"alder": (9.0 * times, times), "birch": (500.0, 1.0)}, {"alder": 0.5, "birch": 0.5}, plain(asked))
+        levels({"alder": (9.0 * times, times), "birch": (500.0, 1.0)}, {"alder": 0.5, "birch": 0.5}, asked)
         for times in (1.0, 30.0)
     )
     assert of_few["alder"] > 3 * of_many["alder"]
@@ -158,7 +157,7 @@ def test_where_nothing_is_bad_a_new_gateway_has_its_whole_share(asked: Question)
     """Fails when it is drawn for all the same: few good answers would count against many."""
     counts = {"alder": (3.0, 0.0), "birch": (5_000.0, 0.0)}
     assert levels(counts, {"alder": 0.5, "birch": 0.5}, asked) == {"alder": 1.0, "birch": 1.0}
-    assert levels(counts | {"birch": (5_000.0, 2 * NOTHING)}, {"alder": 0.5, "birch": 0.5}, plain(asked))["alder"] < 1
+    assert levels(counts | {"birch": (5_000.0, 2 * NOTHING)}, {"alder": 0.5, "birch": 0.5}, asked)["alder"] < 1
 
 
 @pytest.mark.parametrize("asked", QUESTIONS)
@@ -177,17 +176,6 @@ def test_where_all_are_bad_what_is_tolerated_grows_with_it(asked: Question) -> N
     assert levels(counts, {"alder": 0.5, "birch": 0.5}, asked)["alder"] == 1
 
 
-def test_a_failing_route_loses_most_of_its_share_or_none() -> None:
-    """Fails when chance takes a part: what is open between good and failing costs payments of a well gateway."""
-    parts = set()
-    for bad in range(12):
-        counts = {"alder": (60.0, float(bad)), "birch": (60.0, 1.0)}
-        level = levels(counts, {"alder": 0.5, "birch": 0.5}, FAILED)["alder"]
-        assert level == 1 or level < FAILED.least
-        parts.add(levels(counts, {"alder": 0.5, "birch": 0.5}, FAILED._replace(least=0.0))["alder"])
-    assert any(FAILED.least <= part < 1 for part in parts), "it makes a difference"
-
-
 def test_less_is_tolerated_of_what_fails_than_of_what_is_late() -> None:
     """Fails when both questions are one: somebody has to look for each payment without an answer."""
     neutral = {"alder": 0.5, "birch": 0.5}
@@ -196,16 +184,16 @@ def test_less_is_tolerated_of_what_fails_than_of_what_is_late() -> None:
         assert levels(counts, neutral, FAILED)["alder"] <= levels(counts, neutral, LATE)["alder"]
 
 
-@given(st.integers(0, 10**6), st.integers(0, 10**6), st.sampled_from(QUESTIONS))
-def test_a_gateways_other_methods_count_for_no_more_than_so_many_attempts(
-    good: int, failed: int, asked: Question
+@given(st.integers(0, 200), st.integers(0, 10**6), st.integers(0, 10**6), st.sampled_from(QUESTIONS))
+def test_a_gateways_other_methods_make_up_for_attempts_that_a_route_has_not_had(
+    own_good: int, good: int, failed: int, asked: Question
 ) -> None:
     """Fails when a busy method decides for one that is well by its own answers."""
-    own = Counts(50.0, 1.0, 2.0)
-    known = pooled(own, Counts(float(good), float(failed)), asked)
-    assert known.total - own.total == pytest.approx(min(asked.pooled, good + failed))
-    if good + failed:
-        assert known.failed - own.failed == pytest.approx((known.total - own.total) * failed / (good + failed))
+    own, others = Counts(float(own_good), 1.0, 2.0), Counts(float(good), float(failed))
+    known = pooled(own, others, asked)
+    assert known.total - own.total == pytest.approx(min(others.total, max(0.0, asked.pooled - own.total)))
+    if others.total:
+        assert known.failed - own.failed == pytest.approx((known.total - own.total) * failed / others.total)
 
 
 def test_the_draws_of_a_process_are_those_of_any() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payonce.routing.decision.levels import DEMOTED
+from payonce.routing.decision.levels import CUT, DEMOTED, WHOLE
 from payonce.routing.detection.trust import LATE as LATE_QUESTION
 from payonce.routing.detection.verdict import Forecast
 from payonce.routing.signals.observation import Cell, CellSignals
@@ -36,7 +36,7 @@ def test_what_befalls_all_alike_moves_nothing(bad: int, are_failed: bool, factor
     shop.see({ALDER: WELL, BIRCH: WELL}, 20)
     seen = ended(20 - bad, bad, bad if are_failed else 0, sketch_of(USUAL_MS * factor))
     forecasts = shop.see({ALDER: seen, BIRCH: seen}, steps)
-    assert [known.trusted for known in forecasts.values()] == [1.0, 1.0]
+    assert all(known.trusted >= WHOLE for known in forecasts.values())
     assert not any(known.drivers for known in forecasts.values())
 
 
@@ -157,11 +157,11 @@ def test_what_hangs_counts_as_failing(bad: int) -> None:
 def test_a_hang_is_found_where_as_many_late_answers_are_tolerated() -> None:
     """Fails when a hang is judged by the question for late answers."""
     shares = [(Shop(hanging={"alder"}).see(seen, 3)[ALDER], Shop().see(seen, 3)[ALDER]) for seen in _few_bad()]
-    assert any(hanging.trusted < DEMOTED and late.trusted == 1 for hanging, late in shares)
+    assert any(hanging.trusted < CUT and late.trusted >= WHOLE for hanging, late in shares)
 
 
 def _few_bad() -> list[dict[Cell, CellSignals]]:
-    return [{ALDER: ended(100 - bad, bad), BIRCH: ended(100)} for bad in range(1, 8)]
+    return [{ALDER: ended(100 - bad, bad), BIRCH: ended(100)} for bad in range(1, 12)]
 
 
 def test_a_failing_route_may_be_a_late_one_as_well() -> None:
