@@ -20,31 +20,50 @@ from laboratory.figures import run_seed
 from laboratory.policies.predictive import Predictive
 from laboratory.split import TUNING, TUNING_SEEDS, WEEKS
 from payonce.routing.decision import decide, levels, reflex, weights
-from payonce.routing.detection import memory, verdict
+from payonce.routing.detection import memory, trust, verdict
+from payonce.routing.detection.trust import FAILED, LATE, Question
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Patch = tuple[Any, str, Any]
+
+
+def _asked(question: Question, **changed: float) -> Question:
+    return question._replace(**changed)
+
+
 SWITCHES: dict[str, tuple[Patch, ...]] = {
     "as it is": (),
     "no reflex": ((reflex, "is_alarm", lambda _signals: False),),
     "slower is full": ((reflex, "ALLOWED_SHARE", 0.0),),
-    "refuses without certainty": ((reflex, "_queues", lambda _limit: True),),
-    "never refuses": ((reflex, "_queues", lambda _limit: False),),
+    "refuses without certainty": ((reflex, "_surges", lambda _limit: True), (reflex, "OVERFULL", 0.0)),
+    "never refuses": (
+        (reflex, "_surges", lambda _limit: False),
+        (reflex, "_lengthens", lambda _limit: False),
+        (reflex, "OVERFULL", math.inf),
+    ),
     "no service time": ((reflex, "COSTLY", 0.0),),
     "no hang in the reflex": ((reflex, "hangs", lambda _signals: False),),
     "no rooms": (
         (decide, "apply_limits", lambda known, demand, limits, _rooms: weights.apply_limits(known, demand, limits, {})),
     ),
-    "no verdicts": ((verdict, "EVIDENCE", math.inf), (verdict, "WINDOWS", math.inf)),
-    "no rises": ((verdict, "_rise", lambda _memory: 0.0),),
-    "no counts of seconds": ((memory, "SHORT_SECONDS", memory.LONG_SECONDS),),
-    "no patience for the sparse": ((memory, "SPARSE_SECONDS", memory.LONG_SECONDS),),
-    "methods are not pooled": ((verdict, "WEAK_EVIDENCE", math.inf), (verdict, "PRIOR_ENDED", 1e-6)),
-    "no good answers asked for": ((levels, "GOOD_ANSWERS", 0),),
-    "no hold": ((levels, "HOLD_SHARE", 0.0), (levels, "RELAPSE_FACTOR", 1.0)),
+    "no trust": ((trust, "NOTHING", math.inf),),
+    "failures are not asked for": ((trust, "FAILED", _asked(FAILED, margin=math.inf)),),
+    "late is not asked for": ((trust, "LATE", _asked(LATE, margin=math.inf)),),
+    "late is as bad as failed": ((trust, "LATE", FAILED),),
+    "no rises": ((verdict, "RISING_ATTEMPTS", 0.0),),
+    "methods are not pooled": (
+        (trust, "FAILED", _asked(FAILED, pooled=1e-6)),
+        (trust, "LATE", _asked(LATE, pooled=1e-6)),
+    ),
+    "a queue is a fault": ((decide, "_queueing", lambda *_: set()),),
+    "full only now": ((decide, "FULL_LATELY_SECONDS", 0.0),),
+    "no patience for the sparse": ((memory, "SPARSE_SECONDS", memory.FADE_SECONDS),),
+    "a cut as soon as anything speaks for it": ((levels, "CUT", levels.WHOLE),),
     "whole share at once": ((levels, "RAISE", 1000.0),),
+    "a demotion fades as fast as all else": ((levels, "FADE_HOLDS", 0.5), (levels, "RELAPSE_FACTOR", 1.0)),
+    "a relapse is like the first time": ((levels, "RELAPSE_FACTOR", 1.0),),
 }
 ROWS = tuple(name for name in TUNING if name not in WEEKS)
 

@@ -48,7 +48,8 @@ class Fault:
 
     ``shape`` is step; ramp (a factor grows exponentially from 1, a probability linearly from 0, over ``ramp_seconds``,
     and then holds); square (on for ``on_seconds``, by default half, of each ``period_seconds``); daily (a wave with its
-    maximum at noon); peaks (two maxima a day, with the demand's). Empty ``methods`` mean all methods.
+    maximum at noon); peaks (two maxima a day, with the demand's); hill (a factor that rises from 1 to its maximum
+    in the middle and falls back to 1 at the end). Empty ``methods`` mean all methods.
     """
 
     kind: str
@@ -76,6 +77,8 @@ class Fault:
             return 1 + (self.strength - 1) * (1 - math.cos(2 * math.pi * seconds / DAY_SECONDS)) / 2
         if self.shape == "peaks":
             return 1 + (self.strength - 1) * peaks(seconds)
+        if self.shape == "hill":
+            return 1 + (self.strength - 1) * math.sin(math.pi * (seconds - self.start) / (self.end - self.start))
         return self.strength
 
 

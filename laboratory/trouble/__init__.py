@@ -28,6 +28,7 @@ HARMLESS = frozenset(
         *harmless.KINDS,
         one.decline_surge,
         load.busy,
+        load.rush,
         load.diurnal,
         load.peaks,
         slowness.late_all,

@@ -1,4 +1,7 @@
-"""Two troubles at once. Incidents rarely come alone: see https://stripe.com/rcas/2019-07-10, two in one day."""
+"""Several troubles, at once or in turn.
+
+Incidents rarely come alone: see https://stripe.com/rcas/2019-07-10, two in one day.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,12 @@ if TYPE_CHECKING:
     from laboratory.trouble.ranges import Draw, Ranges
 
 ERRORS = (0.06, 0.25)  # share of quick 5xx beside another trouble
+PENT_UP = (1.6, 2.2)  # within what all gateways can serve
 SURGE = (1.3, 1.7)  # within what the gateways can serve while one is well
+A_LITTLE = (0.03, 0.08)  # share of quick 5xx of the gateways that are not the worst
+SLOWED = (4.0, 8.0)  # factor on the service time of a second gateway, beyond what its servers can bear
+CARD, WALLET = "card", "wallet"
+IN_TURN = 3  # how many gateways hang one after the other, if there are more
 BESIDE = (1.6, 2.4)  # factor on the answers of a second gateway, within the SLO
 
 
@@ -58,8 +66,79 @@ def handover(name: str, ranges: Ranges, seed: int) -> Scenario:
     return draw.scenario(name, ranges, faults, one=False)
 
 
+def in_turn(name: str, ranges: Ranges, seed: int) -> Scenario:
+    """Gateways hang one after the other, the next before the last has recovered, as in a rollout by regions.
+
+    Whoever moves everything to the next gateway meets its trouble there.
+    """
+    draw = drawn(ranges, seed)
+    others = [name for name in draw.names if name != draw.ailing]
+    ill = [draw.ailing, *draw.random.sample(others, min(IN_TURN, len(others)) - 1)]
+    step = (draw.heals - draw.start) / (len(ill) + 0.5)
+    faults = [
+        Fault("hang", gateway, draw.start + number * step, draw.start + (number + 1.5) * step, draw.strength)
+        for number, gateway in enumerate(ill)
+    ]
+    return draw.scenario(name, ranges, faults, one=False)
+
+
+def two_dead(name: str, ranges: Ranges, seed: int) -> Scenario:
+    """Two gateways stop answering in the same second, because they share a data centre; the others are well."""
+    draw = drawn(ranges, seed)
+    faults = [
+        Fault("hang", gateway, draw.start, draw.heals, draw.strength) for gateway in (draw.ailing, _another(draw))
+    ]
+    return draw.scenario(name, ranges, faults, one=False)
+
+
+def split_methods(name: str, ranges: Ranges, seed: int) -> Scenario:
+    """One method's answers never arrive at one gateway, while the other method is slow at another gateway.
+
+    Each method has another gateway to avoid, and the slow one's queue delays both.
+    """
+    draw = drawn(ranges, seed)
+    faults = [
+        Fault("hang", draw.ailing, draw.start, draw.heals, draw.strength, methods=(WALLET,)),
+        Fault("slow", _another(draw), draw.start, draw.heals, draw.random.uniform(*SLOWED), methods=(CARD,)),
+    ]
+    return draw.scenario(name, ranges, faults, one=False)
+
+
+def unequal_unknown(name: str, ranges: Ranges, seed: int) -> Scenario:
+    """All gateways return some quick 5xx, and one of them far more: no route is well, and one is much worse.
+
+    On 12 September 2024 both data centres of a provider failed, and one of them still processed an eighth
+    (https://status.clearhaus.com/incidents/hp85pwr0m3yp).
+    """
+    draw = drawn(ranges, seed)
+    faults = [
+        Fault(
+            "unknown", gateway, draw.start, draw.heals,
+            draw.strength if gateway == draw.ailing else draw.random.uniform(*A_LITTLE),
+        )
+        for gateway in draw.names
+    ]  # fmt: skip
+    return draw.scenario(name, ranges, faults)
+
+
+def cut_off(name: str, ranges: Ranges, seed: int) -> Scenario:
+    """Connections to all gateways fail, because the shop's own network does, and then what was pent up comes at once.
+
+    During the first third nobody can be served. After it the gateways can bear the demand, so whoever still refuses
+    or avoids them costs payments.
+    """
+    draw = drawn(ranges, seed)
+    back = draw.start + (draw.heals - draw.start) / 3
+    faults = [Fault("fail", gateway, draw.start, back, draw.strength) for gateway in draw.names]
+    surge = Surge(back, draw.heals, draw.random.uniform(*PENT_UP))
+    return replace(draw.scenario(name, ranges, faults, one=False), surges=(surge,))
+
+
 def _another(draw: Draw) -> str:
     return draw.random.choice([name for name in draw.names if name != draw.ailing])
 
 
-KINDS = (late_all_unknown_one, ramp_in_surge, hang_beside_late, handover)
+KINDS = (
+    late_all_unknown_one, ramp_in_surge, hang_beside_late, handover, in_turn, two_dead, split_methods, unequal_unknown,
+    cut_off,
+)  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from laboratory.scenarios import Fault
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
     from laboratory.trouble.ranges import Ranges
 
 METHOD = "wallet"
+BURST_SECONDS = (8.0, 15.0)
+EVERY_SECONDS = (45.0, 90.0)  # from the beginning of a burst to that of the next
+OUTAGE_SECONDS = (90.0, 240.0)
+WELL_SECONDS = (40.0, 100.0)  # how long a relapsing gateway is well between two outages
 
 
 def unknown(name: str, ranges: Ranges, seed: int) -> Scenario:
@@ -83,4 +88,33 @@ def limiter(name: str, ranges: Ranges, seed: int) -> Scenario:
     return draw.scenario(name, ranges, [Fault("limit", draw.ailing, draw.start, draw.heals, limit)])
 
 
-KINDS = (unknown, unknown_method, unknown_ramp, unknown_all, hang_all, refusing, limiter)
+def bursts(name: str, ranges: Ranges, seed: int) -> Scenario:
+    """Quick 5xx of one gateway come in bursts of about 10 s, about one a minute; in between it is healthy.
+
+    A query that a job starts every half a minute or minute exhausts the database's connections for as long as it runs.
+    """
+    draw = drawn(ranges, seed)
+    period, on_seconds = draw.random.uniform(*EVERY_SECONDS), draw.random.uniform(*BURST_SECONDS)
+    fault = Fault(
+        "unknown", draw.ailing, draw.start, draw.heals, draw.strength, "square",
+        period_seconds=period, on_seconds=on_seconds,
+    )  # fmt: skip
+    return draw.scenario(name, ranges, [fault])
+
+
+def relapsing(name: str, ranges: Ranges, seed: int) -> Scenario:
+    """One gateway stops answering, recovers for a minute and relapses, several times and at no regular interval.
+
+    On 12 September 2024 a data centre behind Clearhaus processed transactions for ten minutes in the middle of an
+    incident of eight hours, and then no more (https://status.clearhaus.com/incidents/hp85pwr0m3yp).
+    """
+    draw = drawn(ranges, seed)
+    faults, at = [], draw.start
+    while at < draw.heals:
+        ends = at + draw.random.uniform(*OUTAGE_SECONDS)
+        faults.append(Fault("hang", draw.ailing, at, ends, draw.strength))
+        at = ends + draw.random.uniform(*WELL_SECONDS)
+    return replace(draw, heals=faults[-1].end).scenario(name, ranges, faults)
+
+
+KINDS = (unknown, unknown_method, unknown_ramp, unknown_all, hang_all, refusing, limiter, bursts, relapsing)

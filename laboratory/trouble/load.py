@@ -10,6 +10,8 @@ from laboratory.trouble.one import started
 from laboratory.trouble.ranges import NAMES, Ranges, drawn, gateways
 
 WEEK_SECONDS = 7 * 86_400
+RUSH = (1.7, 2.3)  # demand at the maximum of a rush, relative to before
+RUSH_STEPS = 6
 
 
 def demand_surge(name: str, ranges: Ranges, seed: int) -> Scenario:
@@ -24,6 +26,22 @@ def busy(name: str, ranges: Ranges, seed: int) -> Scenario:
     draw = drawn(ranges, seed)
     surge = Surge(draw.start, draw.heals, draw.strength)
     return replace(draw.scenario(name, ranges, [], one=False), surges=(surge,))
+
+
+def rush(name: str, ranges: Ranges, seed: int) -> Scenario:
+    """Demand and the latency of all gateways rise and fall again within an hour, as on every morning of a shop.
+
+    It stays within the capacity and the SLO, and no gateway is better than another: each answers later by the same
+    factor, and nothing queues. Demand changes in steps, latency without.
+    """
+    draw = drawn(ranges, seed)
+    step = (draw.heals - draw.start) / (2 * RUSH_STEPS + 1)
+    factor = draw.random.uniform(*RUSH) ** (1 / RUSH_STEPS)
+    surges = tuple(
+        Surge(draw.start + number * step, draw.heals - number * step, factor) for number in range(RUSH_STEPS)
+    )
+    faults = [Fault("late", gateway, draw.start, draw.heals, draw.strength, "hill") for gateway in draw.names]
+    return replace(draw.scenario(name, ranges, faults, one=False), surges=surges)
 
 
 def noisy_merchant(name: str, ranges: Ranges, seed: int) -> Scenario:
@@ -57,4 +75,4 @@ def peaks(name: str, ranges: Ranges, seed: int) -> Scenario:
     return Scenario(name, gateways(ranges), ranges.rate, WEEK_SECONDS, faults, profile="peaks")
 
 
-KINDS = (demand_surge, busy, noisy_merchant, diurnal, peaks)
+KINDS = (demand_surge, busy, rush, noisy_merchant, diurnal, peaks)

@@ -11,8 +11,9 @@ from laboratory.scenarios import HEALTHY_MEDIAN_MS, Fault, GatewaySpec, Scenario
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-NAMES = ("alder", "birch", "cedar", "dogwood")
-FEES = (100, 180, 140, 160)  # basis points; the first gateway is the cheapest, the second the dearest
+NAMES = ("alder", "birch", "cedar", "dogwood", "elder", "fir")
+FEES = (100, 180, 140, 160, 120, 150)  # basis points; the first gateway is the cheapest, the second the dearest
+USUAL = 4  # how many of the fees are drawn from by a shop with no more gateways than this
 MEAN_SECONDS = 0.65  # mean latency of a healthy authorisation, by scenarios.GatewaySpec
 PROMPT = Stream()
 AFTER_SECONDS = 240.0  # how long a trial goes on after the trouble
@@ -85,7 +86,7 @@ class Draw:
 def drawn(ranges: Ranges, seed: int, use: tuple[float, ...] = ()) -> Draw:
     """Return a seed's draw. Which gateway is in trouble, and the fees, differ from seed to seed."""
     random = Random(seed)
-    fees = random.sample(FEES, ranges.gateways)
+    fees = random.sample(FEES[: max(USUAL, ranges.gateways)], ranges.gateways)
     specs = gateways(ranges, use, tuple(fees))
     names = [spec.name for spec in specs]
     start = random.uniform(*ranges.start)

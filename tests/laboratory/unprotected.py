@@ -1,4 +1,7 @@
-"""Trials without protection, for what they say about the trouble itself."""
+"""Trials without protection, for what they say about the trouble itself.
+
+Kinds that no row of ``TUNING`` has are drawn from ranges of the tests' own, so that no test looks at ``REPORT``.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +15,29 @@ from laboratory.figures import good_payments
 from laboratory.policies.none import NoProtection
 from laboratory.simulation import Policy, Trial
 from laboratory.split import TUNING, scenario
+from laboratory.trouble import Ranges
 
 SEED = 1007
+UNSEEN = {
+    "in_turn": Ranges(4, 20, (0.6, 0.9), lasting=(350, 420), median_ms=500),
+    "bursts": Ranges(3, 18, (0.5, 0.8), lasting=(600, 720), median_ms=500),
+    "relapsing": Ranges(3, 18, (0.7, 0.9), lasting=(600, 720), median_ms=500),
+    "split_methods": Ranges(3, 20, (0.5, 0.9), median_ms=500),
+    "unequal_unknown": Ranges(4, 24, (0.4, 0.7), median_ms=500),
+    "two_dead": Ranges(6, 30, (0.8, 0.95), median_ms=500),
+    "cut_off": Ranges(3, 18, (0.8, 0.95), lasting=(240, 360), median_ms=500),
+    "rush": Ranges(3, 12, (1.5, 2.0), lasting=(1500, 1800), use=0.3, median_ms=500),
+}
 
 
 class Unprotected:
-    """One trial of a tuning scenario, with one array entry per payment. ``span`` masks those that arrived in a time."""
+    """One trial of a row of ``TUNING`` or ``UNSEEN``, with one array entry per payment.
+
+    ``span`` masks those that arrived in a time.
+    """
 
     def __init__(self, name: str, policy: Policy | None = None, seed: int = SEED) -> None:
-        self.drawn = scenario(TUNING, name, seed)
+        self.drawn = scenario(TUNING | UNSEEN, name, seed)
         self.trial = Trial(self.drawn, draw_demand(self.drawn, seed), policy or NoProtection(), Random(seed)).run()
         self.at = np.asarray(self.trial.demand.at)
         self.seconds = np.asarray(self.trial.ended_at) - np.asarray(self.trial.sent_at)

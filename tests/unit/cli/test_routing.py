@@ -436,7 +436,7 @@ def test_the_forecasts_are_explained_route_by_route(
     lines = out.splitlines()
     head = next(number for number, line in enumerate(lines) if line.split()[:1] == ["gateway"])
     assert code == 0
-    assert lines[head].split() == ["gateway", "method", "bad", "others", "evidence", "drivers"]
+    assert lines[head].split() == ["gateway", "method", "bad", "others", "trusted", "drivers"]
     alder, birch = forecasts["alder|card"], forecasts["birch|card"]
     assert alder["bad_share"] > birch["bad_share"] > 0, "the worst comes first"
     assert lines[head + 1].split() == [
@@ -444,7 +444,7 @@ def test_the_forecasts_are_explained_route_by_route(
         "card",
         f"{alder['bad_share']:.1%}",
         f"{alder['others_share']:.1%}",
-        f"{alder['evidence']:.1f}",
+        f"{alder['trusted']:.1%}",
         "late",
     ]
     assert lines[head + 2].split()[:3] == ["birch", "card", f"{birch['bad_share']:.1%}"]

@@ -1,201 +1,159 @@
-"""The rules that keep routes from swinging: trust is lost at once, earned back by good answers, and later each time."""
+"""The rules that keep routes from swinging: trust is lost at once, and earned back by a bounded factor a second."""
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass, field
 from itertools import pairwise
-from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from payonce.routing.control.routing_settings import RoutingSettings
 from payonce.routing.decision import levels
-from payonce.routing.decision.levels import Level
-from payonce.routing.detection.verdict import LEAST_SHARE, Forecast, Verdict
+from payonce.routing.decision.levels import CUT, DEMOTED, LEAST, RAISE, RAISE_FROM, RELAPSE_SECONDS, WHOLE, Level
 
-SETTINGS = RoutingSettings(neutral={"alder": 0.5, "birch": 0.5})
-STEP_MS = 2_000
-HOLD_STEPS = -(-SETTINGS.hold_seconds * 1000 // STEP_MS)
-RAISE_STEPS = -(-int(levels.RAISE_SECONDS * 1000) // STEP_MS)
-BAD_SHARE = 0.2
+STEP_SECONDS = 2.0
 
 
-def verdict(*drivers: str, bad_share: float = BAD_SHARE) -> Verdict:
-    return Verdict(bool(drivers), 0, 0, LEAST_SHARE, Forecast(bad_share, 0.01, 5.0, drivers))
+def settings_of(hold_seconds: int = 60) -> RoutingSettings:
+    return RoutingSettings(neutral={"alder": 0.5, "birch": 0.5}, hold_seconds=hold_seconds)
 
 
-WELL, LATE = verdict(), verdict("late")
-
-
+@dataclass
 class Course:
-    def __init__(self) -> None:
-        self.level, self.now_ms = Level(), 1_000_000_000_000
+    level: Level = field(default_factory=Level)
+    settings: RoutingSettings = field(default_factory=settings_of)
+    now_ms: int = 1_000_000_000_000
 
-    def see(self, seen: Verdict, good: int = 0, bad: int = 0, *, steps: int = 1) -> float:
-        for _ in range(steps):
-            self.now_ms += STEP_MS
-            self.level = levels.step(self.level, seen, good, bad, now_ms=self.now_ms, settings=SETTINGS)
+    def trust(self, trusted: float, *, seconds: float = STEP_SECONDS) -> float:
+        self.now_ms += int(seconds * 1000)
+        self.level = levels.step(self.level, trusted, seconds=seconds, now_ms=self.now_ms, settings=self.settings)
         return self.level.level
 
-    def steps_until_whole(self) -> int:
-        for step in range(1, 10_000):
-            if self.see(WELL, good=2) >= 1:
-                return step
+    def demote_and_restore(self) -> float:
+        """Return with what time constant the counts of the demoted route faded."""
+        self.trust(0.0)
+        fade_seconds = self.level.fade_seconds
+        for _ in range(1_000):
+            if self.trust(1.0) == 1:
+                return fade_seconds
         raise AssertionError("it never came back")
 
-    def relapse(self) -> float:
-        """Be demoted again and whole again; return the hold."""
-        self.see(LATE)
-        self.steps_until_whole()
-        return self.level.hold_seconds
+
+@given(st.floats(0, 1), st.floats(0, CUT, exclude_max=True), st.floats(0, 100))
+def test_what_is_not_trusted_is_lost_at_once(before: float, trusted: float, seconds: float) -> None:
+    """Fails when a level falls by steps: each second of it sends payments to a gateway that fails."""
+    course = Course(Level(max(LEAST, before)))
+    assert course.trust(min(trusted, before), seconds=seconds) == max(LEAST, min(trusted, before))
 
 
-def test_a_route_that_is_worse_is_left_with_probes_at_once() -> None:
+@given(st.floats(CUT, 1))
+def test_a_doubt_that_may_be_chance_takes_nothing_from_a_route_that_is_well(trusted: float) -> None:
+    """Fails without a cut that needs evidence: each pair of failures would move payments between equal gateways."""
+    assert Course().trust(trusted) == 1
+
+
+@given(st.floats(LEAST, WHOLE, exclude_max=True))
+def test_a_route_that_was_cut_gets_no_more_than_it_is_trusted_with(trusted: float) -> None:
+    """Fails when what ends a cut is what begins none: a failing route would have everything again between two cuts."""
     course = Course()
-    assert course.see(WELL, steps=10) == 1
-    assert course.see(LATE) == levels.PROBED
-    assert course.level.hold_seconds == SETTINGS.hold_seconds
+    course.trust(0.0)
+    for _ in range(200):
+        course.trust(trusted)
+    assert course.level.level == pytest.approx(trusted)
 
 
-@pytest.mark.parametrize(("driver", "is_loadless"), [("failing", True), ("hanging", True), ("late", False)])
-def test_what_no_smaller_load_mends_is_noted(driver: str, is_loadless: bool) -> None:
+def test_a_route_that_is_not_trusted_at_all_keeps_a_way() -> None:
+    """Fails without a least level: a method whose routes all lost everything would have no weights."""
+    assert 0 < Course().trust(0.0) <= 0.01
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.sampled_from([0.0, 0.5, 1.0, 2.0, 5.0, 60.0])), max_size=100))
+def test_whatever_is_trusted_a_level_is_a_share_and_rises_by_a_bounded_factor_a_second(
+    seen: list[tuple[float, float]],
+) -> None:
     course = Course()
-    course.see(verdict(driver))
-    assert course.level.is_loadless == is_loadless
-
-
-def test_a_demotion_remembers_how_bad_it_was() -> None:
-    """Fails when the share is that of the probes: the demoted route would be the better one."""
-    course = Course()
-    course.see(LATE)
-    course.see(verdict("late", bad_share=BAD_SHARE / 2))
-    course.see(verdict(bad_share=0.9))
-    assert course.level.bad_share == BAD_SHARE
-    course.see(verdict("late", bad_share=2 * BAD_SHARE))
-    assert course.level.bad_share == 2 * BAD_SHARE, "the worst of this trouble"
-    course.steps_until_whole()
-    course.see(verdict("late", bad_share=BAD_SHARE / 2))
-    assert course.level.bad_share == BAD_SHARE / 2, "and not of the last one"
-
-
-def test_trust_comes_back_after_the_hold_and_by_doubling() -> None:
-    course = Course()
-    course.see(LATE)
-    assert course.see(WELL, good=1, steps=max(HOLD_STEPS, levels.GOOD_ANSWERS) - 1) == levels.PROBED
-    assert course.see(WELL, good=1) == levels.RAISE_FROM
-    raised = []
-    while course.level.level < 1:
-        raised.append(course.level.level)
-        before = course.now_ms
-        while course.see(WELL, good=1) == raised[-1]:
-            pass
-        assert course.now_ms - before == RAISE_STEPS * STEP_MS
-    assert all(after == levels.RAISE * before for before, after in pairwise(raised))
-
-
-def test_trust_needs_good_answers_and_not_only_time() -> None:
-    """Fails when time alone restores: at a few probes a minute, a gateway that fails a quarter looks well by chance."""
-    course = Course()
-    course.see(LATE)
-    assert course.see(WELL, steps=10 * HOLD_STEPS) == levels.PROBED
-    for _ in range(levels.GOOD_ANSWERS - 1):
-        assert course.see(WELL, good=1) == levels.PROBED
-    assert course.see(WELL, good=1) == levels.RAISE_FROM
-
-
-def test_a_bad_probe_makes_it_wait_anew() -> None:
-    course = Course()
-    course.see(LATE)
-    course.see(WELL, good=1, steps=levels.GOOD_ANSWERS - 1)
-    assert course.see(WELL, bad=1) == levels.PROBED
-    assert (course.level.good, course.level.bad) == (0, 0)
-    assert course.see(WELL, good=1, steps=max(HOLD_STEPS, levels.GOOD_ANSWERS) - 1) == levels.PROBED
-    assert course.see(WELL, good=1) == levels.RAISE_FROM
-
-
-def test_one_bad_answer_among_very_many_is_chance() -> None:
-    """Fails when it is not: with one answer in hundreds late by nature, a well gateway would never have its share."""
-    course = Course()
-    course.see(LATE)
-    course.see(WELL, good=30, steps=HOLD_STEPS)
-    before = course.level.level
-    course.see(WELL, good=30, bad=1)
-    assert course.level.level >= before > levels.PROBED
-
-
-def test_on_the_way_up_a_bad_answer_beyond_chance_takes_everything_again() -> None:
-    """Fails when a relapse has to be proved like the first trouble: each one costs that many payments again."""
-    course = Course()
-    course.see(LATE)
-    while course.level.level < levels.HALF:
-        course.see(WELL, good=1)
-    hold = course.level.hold_seconds
-    assert course.see(WELL, good=2, bad=2) == levels.PROBED
-    assert course.level.hold_seconds > hold, "it had half of its share: a relapse"
-    low = Course()
-    low.see(LATE)
-    while low.see(WELL, good=1) == levels.PROBED:
-        pass
-    assert low.see(WELL, bad=2) == levels.PROBED
-    assert low.level.hold_seconds == SETTINGS.hold_seconds, "it had next to nothing: no flip, and no longer hold"
-
-
-def test_a_gateway_that_fails_a_seventh_is_seldom_trusted() -> None:
-    """Fails when fewer good answers are enough, or a bad one takes back less."""
-    luck, trusted, courses = Random(5), 0, 300
-    for _ in range(courses):
-        course = Course()
-        course.see(LATE)
-        course.now_ms += 1000 * SETTINGS.hold_seconds
-        for _ in range(levels.GOOD_ANSWERS):
-            bad = luck.random() < 1 / 7
-            course.see(WELL, good=not bad, bad=bad)
-        trusted += course.level.level > levels.PROBED
-    assert trusted < 0.2 * courses
-
-
-def test_every_relapse_waits_longer_up_to_a_limit() -> None:
-    """Fails when the hold does not grow: a square wave would flip the route with every period."""
-    course = Course()
-    holds = [course.relapse() for _ in range(6)]
-    assert holds[0] == SETTINGS.hold_seconds
-    assert all(later > sooner for sooner, later in pairwise(holds))
-    assert all(later <= levels.RELAPSE_FACTOR * sooner for sooner, later in pairwise(holds))
-    for _ in range(40):
-        course.see(WELL, good=2, steps=900)
-        course.relapse()
-        assert course.level.hold_seconds <= levels.MAX_HOLD_SECONDS
-
-
-def test_what_was_short_is_waited_for_shortly() -> None:
-    """Fails when the hold knows only how often it relapsed: the hold would soon be longer than the trouble."""
-    course = Course()
-    for _ in range(6):
-        course.see(LATE)
-        lasted_seconds = (course.now_ms - course.level.began_at_ms) / 1000
-        assert course.level.hold_seconds <= SETTINGS.hold_seconds + levels.HOLD_SHARE * lasted_seconds
-        course.steps_until_whole()
-
-
-def test_after_a_calm_while_the_first_hold_holds_again() -> None:
-    course = Course()
-    for _ in range(3):
-        course.relapse()
-    assert course.level.hold_seconds > SETTINGS.hold_seconds
-    course.see(WELL, good=2, steps=int(levels.RELAPSE_SECONDS * 1000 / STEP_MS))
-    assert course.relapse() == SETTINGS.hold_seconds
-
-
-steps = st.tuples(st.sampled_from([WELL, LATE, verdict("failing")]), st.integers(0, 20), st.integers(0, 3))
-
-
-@given(st.lists(steps, max_size=300))
-def test_whatever_is_seen_a_level_is_a_share_and_its_hold_is_bounded(seen: list[tuple[Verdict, int, int]]) -> None:
-    course = Course()
-    for one, good, bad in seen:
+    for trusted, seconds in seen:
         before = course.level.level
-        course.see(one, good, bad)
-        assert 0 < course.level.level <= 1
-        assert course.level.level <= max(levels.RAISE_FROM, levels.RAISE * before)
-        assert course.level.hold_seconds <= levels.MAX_HOLD_SECONDS
+        after = course.trust(trusted, seconds=seconds)
+        assert 0 < after <= 1
+        assert after <= max(LEAST, trusted) or trusted >= (WHOLE if before < 1 else CUT)
+        assert after <= max(RAISE_FROM, before * RAISE**seconds) + 1e-12
+        assert course.level.fade_seconds <= max(levels.MAX_FADE_SECONDS, 2 * course.settings.hold_seconds)
+
+
+def test_a_level_comes_back_in_many_steps_and_does_come_back() -> None:
+    """Fails when it comes back at once: a gateway that serves little would get all of its payments in a second."""
+    course = Course()
+    course.trust(0.0)
+    seen = [course.trust(1.0) for _ in range(200)]
+    steps = seen.index(1.0) + 1
+    assert steps > 5
+    assert steps <= 1 + math.ceil(math.log(1 / RAISE_FROM) / math.log(RAISE) / STEP_SECONDS)
+    assert all(later >= sooner for sooner, later in pairwise(seen))
+
+
+def test_how_fast_a_level_comes_back_does_not_depend_on_how_often_it_is_decided() -> None:
+    """Fails when the factor is one of a step: a predictor that lags would be the more careful one, or the less."""
+    often, seldom = Course(Level(0.1)), Course(Level(0.1))
+    for _ in range(8):
+        often.trust(1.0, seconds=1.0)
+    for _ in range(2):
+        seldom.trust(1.0, seconds=4.0)
+    assert often.level.level == pytest.approx(seldom.level.level)
+    assert 0.1 < often.level.level <= 1
+    assert Course(Level(0.1)).trust(1.0, seconds=0.0) == 0.1, "a step without a second"
+
+
+@pytest.mark.parametrize("seconds", [3_600.0, 86_400.0, 10.0**9])
+def test_after_a_long_while_without_payments_a_level_is_a_share(seconds: float) -> None:
+    """Fails with an OverflowError: a power of the seconds of a quiet night is beyond any float."""
+    assert Course(Level(0.1)).trust(1.0, seconds=seconds) == 1
+
+
+def test_only_what_has_less_than_half_counts_as_demoted() -> None:
+    assert not Level((1 + DEMOTED) / 2).demoted
+    assert not Level(DEMOTED).demoted
+    assert Level(DEMOTED / 2).demoted
+    course = Course(Level((1 + DEMOTED) / 2))
+    course.trust(1.0)
+    assert (course.level.fade_seconds, course.level.restored_at_ms) == (0.0, 0), "it was not demoted"
+
+
+@pytest.mark.parametrize("hold_seconds", [1, 60, 900])
+def test_the_counts_of_a_demoted_route_fade_as_the_operator_has_set(hold_seconds: int) -> None:
+    one, twice = Course(settings=settings_of(hold_seconds)), Course(settings=settings_of(2 * hold_seconds))
+    assert 0 < 2 * one.demote_and_restore() == twice.demote_and_restore()
+
+
+@given(st.integers(1, 86_400), st.integers(2, 12))
+@example(3_600, 2)
+def test_a_relapse_fades_no_sooner_than_the_time_before_and_not_for_ever(hold_seconds: int, times: int) -> None:
+    """Fails when a relapse is as the first time: with a gateway that is down now and then, routes would flip."""
+    course = Course(settings=settings_of(hold_seconds))
+    fades = [course.demote_and_restore() for _ in range(times)]
+    assert all(later >= sooner for sooner, later in pairwise(fades))
+    assert fades[1] > fades[0] or fades[0] >= levels.MAX_FADE_SECONDS
+    assert fades[-1] <= max(fades[0], levels.MAX_FADE_SECONDS)
+
+
+def test_after_a_calm_while_a_demotion_is_the_first_one_again() -> None:
+    course = Course()
+    first, relapse = course.demote_and_restore(), course.demote_and_restore()
+    assert relapse > first
+    course.trust(1.0, seconds=RELAPSE_SECONDS + 60)
+    assert course.demote_and_restore() == first
+
+
+def test_while_it_is_demoted_its_fading_stays_as_it_is() -> None:
+    """Fails when every step below half counts as a demotion of its own."""
+    course = Course()
+    course.demote_and_restore()
+    course.trust(0.0)
+    fade_seconds = course.level.fade_seconds
+    for trusted in (0.1, 0.0, 0.3, 0.0):
+        course.trust(trusted)
+        assert course.level.demoted
+        assert course.level.fade_seconds == fade_seconds

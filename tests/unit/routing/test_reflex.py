@@ -355,6 +355,16 @@ def test_a_limit_that_costs_throughput_teaches_the_service_time_and_gives_back_t
     assert (queue.service_seconds, queue.is_sure) == (0.0, True), "one that serves as before has a queue"
 
 
+def test_what_is_still_open_at_a_gateway_that_was_cut_refuses_nobody() -> None:
+    """Fails when the last hanging attempts look like a queue: with all gateways cut for hanging, nobody was let in."""
+    known = replace(Limit(rate=LEAST_RATE, began_at_ms=T0 - 60_000), service_seconds=2.1, service_at_ms=T0)
+    limit = replace(known, spent_seconds=5.0, in_flights=[9] * KEPT_SECONDS, served=[2.0] * KEPT_SECONDS)
+    left = GatewaySignals(started=0, answered=2, slow=2, in_flight=8, overdue=8)  # nobody is sent there any more
+    assert not run(limit, left, second=1).is_sure
+    served = replace(left, answered=ALARM_COUNT, slow=ALARM_COUNT, in_flight=20, overdue=20)
+    assert run(limit, served, second=1).is_sure, "servers that answer have a queue"
+
+
 def test_a_service_time_is_bounded_and_forgotten() -> None:
     limit, seen = broken_without_a_queue()
     taught = run(limit, replace(seen, in_flight=300))

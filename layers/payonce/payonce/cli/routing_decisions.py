@@ -13,7 +13,7 @@ from payonce.cli.support import shown
 from payonce.domain.errors import BodyMalformed, PayonceError
 from payonce.routing.decision.history import SEARCHED_HOURS, DecisionRecords, differences
 from payonce.routing.decision.record import VERSION, replay
-from payonce.routing.detection.verdict import AHEAD_SECONDS, EVIDENCE
+from payonce.routing.detection.rising import AHEAD_SECONDS
 
 if TYPE_CHECKING:
     import argparse
@@ -112,17 +112,17 @@ def _forecast_lines(kept: KeptDecision) -> Iterator[str]:
     yield f"reason     {plain(str(document.get('reason', '-')))}"
     yield (
         f"forecasts  share of bad payments (no answer, or later than the SLO) within {AHEAD_SECONDS:.0f} s, against "
-        f"the best other route's; evidence: -log10 of the p-value, acted on from {EVIDENCE:g}"
+        "the best other route's; trusted: the part of its neutral share that the route is trusted with"
     )
     rows = sorted(forecasts.items(), key=lambda item: (-item[1]["bad_share"], item[0]))
     yield from _columns(
-        ["gateway", "method", "bad", "others", "evidence", "drivers"],
+        ["gateway", "method", "bad", "others", "trusted", "drivers"],
         [
             [
                 *map(plain, key.partition("|")[::2]),
                 f"{known['bad_share']:.1%}",
                 f"{known['others_share']:.1%}",
-                f"{known['evidence']:.1f}",
+                f"{known['trusted']:.1%}",
                 ", ".join(known["drivers"]) or "-",
             ]
             for key, known in rows

@@ -16,7 +16,7 @@ from payonce.domain.errors import BodyMalformed, NotFound, PayonceError
 from payonce.routing.control.routing_settings import Mode
 from payonce.routing.decision.history import SEARCHED_HOURS, DecisionRecords, differences
 from payonce.routing.decision.record import VERSION, replay
-from payonce.routing.detection.verdict import AHEAD_SECONDS, EVIDENCE
+from payonce.routing.detection.rising import AHEAD_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,7 +49,7 @@ class ForecastRow:
     method: str
     bad: float
     others: float
-    evidence: float
+    trusted: float
     drivers: str
 
 
@@ -96,7 +96,6 @@ def decision(services: Services, request: PageRequest) -> Rendered:
             "limits": sorted((document.get("limits") or {}).items()),
             "replayed": replayed(kept),
             "ahead_seconds": round(AHEAD_SECONDS),
-            "evidence": EVIDENCE,
         },
     )
 
@@ -130,7 +129,7 @@ def _forecasts(kept: KeptDecision) -> list[ForecastRow]:
                 key.partition("|")[2],
                 float(known["bad_share"]),
                 float(known["others_share"]),
-                float(known["evidence"]),
+                float(known["trusted"]),
                 ", ".join(known["drivers"]),
             )
             for key, known in (kept.stored.get("forecasts") or {}).items()

@@ -65,10 +65,10 @@ def decisions_list(services: Services, request: PageRequest) -> Download:
 def forecasts_list(services: Services, request: PageRequest) -> Download:
     """Return what a decision expected of each route as a file. Raises as ``decision`` does."""
     columns = (
-        ("gateway", 16), ("method", 16), ("bad", 10), ("best other", 10), ("evidence", 10), ("what made it worse", 60),
+        ("gateway", 16), ("method", 16), ("bad", 10), ("best other", 10), ("trusted", 10), ("what made it worse", 60),
     )  # fmt: skip
     rows = [
-        (one.gateway, one.method, percent(one.bad), percent(one.others), f"{one.evidence:.1f}", one.drivers)
+        (one.gateway, one.method, percent(one.bad), percent(one.others), percent(one.trusted), one.drivers)
         for one in decision(services, request).context["forecasts"]
     ]
     return saved(request, Sheet("Forecasts", columns, rows))

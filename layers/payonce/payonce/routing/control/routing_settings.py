@@ -25,9 +25,9 @@ class Mode(StrEnum):
 class RoutingSettings:
     """The settings. ``neutral`` are the static weights per gateway, used without any forecast; they sum to 1.
 
-    ``slo_ms`` is the latency that 95 % of payments should stay below. ``hold_seconds`` is how long a gateway that has
-    relapsed must be well before it gets traffic back; it grows with every relapse. A document is valid for
-    ``life_seconds``.
+    ``slo_ms`` is the latency that 95 % of payments should stay below. ``hold_seconds`` is how long a
+    gateway is held to what it did: what is known of a demoted one fades with twice that time constant, and more slowly
+    after a relapse. A document is valid for ``life_seconds``.
     """
 
     neutral: dict[str, float]

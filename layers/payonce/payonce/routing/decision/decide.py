@@ -9,10 +9,13 @@ from payonce.routing.control.admission import plan_admission
 from payonce.routing.control.document import EVERYTHING, Admission, ControlDocument
 from payonce.routing.decision import levels, reflex
 from payonce.routing.decision.weights import aim, apply_limits, wanted_rates
-from payonce.routing.detection.memory import RouteMemory, follow, forgotten
-from payonce.routing.detection.verdict import AHEAD_SECONDS, Field, Forecast, Verdict
+from payonce.routing.detection.memory import RouteMemory, elapsed_seconds, follow
+from payonce.routing.detection.rising import AHEAD_SECONDS
+from payonce.routing.detection.verdict import Field, Forecast
 
 if TYPE_CHECKING:
+    from collections.abc import Set
+
     from payonce.routing.control.routing_settings import RoutingSettings
     from payonce.routing.decision.state import State
     from payonce.routing.signals.observation import Cell, Observation
@@ -21,6 +24,7 @@ OVERDUE_FACTOR = 1.25  # an attempt without an answer after this multiple of the
 UNKNOWN_USUAL_SHARE = 0.5  # of the SLO: what counts as slow at a gateway whose usual p95 is not known yet
 NOTED_SHIFT = 0.02  # smaller changes of a weight are not mentioned in the reason
 WEIGHT_DIGITS = 9
+FULL_LATELY_SECONDS = 20.0  # how long a gateway without a queue is still taken for full
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,7 @@ def decide(state: State, observed: Observation, settings: RoutingSettings, now_m
             now_ms=observed.at_ms,
             recent_seconds=observed.recent_seconds,
             slo_seconds=settings.slo_ms / 1000,
-            wanted_rate=_wanted(following, settings, wanted, offered, gateway),
+            wanted_rate=max(wanted.get(gateway, 0.0), settings.neutral.get(gateway, 0.0) * offered),
         )
     reflex.compare(following.limits, _used(settings))
     document = _document(following, weights, observed, settings, forecasts, now_ms)
@@ -68,51 +72,61 @@ def expectations(state: State, settings: RoutingSettings) -> dict[Cell, int]:
 
 
 def _judge_routes(following: State, observed: Observation, settings: RoutingSettings) -> dict[Cell, Forecast]:
+    hanging = {gateway for gateway, signals in observed.gateways.items() if reflex.hangs(signals)}
+    demoted = {cell for cell, level in following.levels.items() if level.demoted}
+    queueing = _queueing(following, observed.at_ms, {cell.gateway for cell in demoted}, hanging, settings)
     memories = dict(following.memories)
     for cell, signals in observed.cells.items():
-        memories[cell] = follow(memories.get(cell, RouteMemory()), signals, observed.at_ms)
-    memories = dict(sorted(memories.items()))  # as a stored state has them: floating-point sums depend on the order
-    known, after = following.levels, dict(following.levels)
-    demoted = {cell: level.bad_share for cell, level in known.items() if level.demoted}
-    limited = {gateway for gateway, limit in following.limits.items() if limit.rate is not None}
+        memories[cell] = follow(
+            memories.get(cell, RouteMemory()),
+            signals,
+            observed.at_ms,
+            fade_seconds=following.levels[cell].fade_seconds if cell in demoted else None,
+            late_counts=cell.gateway not in queueing,
+        )
+    seconds = elapsed_seconds(following.at_ms, observed.at_ms)
+    # As a stored state has them: floating-point sums depend on the order.
+    following.memories, following.at_ms = dict(sorted(memories.items())), observed.at_ms
     routes = Field(
-        memories=memories,
+        memories=following.memories,
         demoted=demoted,
-        limited=limited,
-        hanging={gateway for gateway, signals in observed.gateways.items() if reflex.hangs(signals)},
+        limited={gateway for gateway, limit in following.limits.items() if limit.rate is not None},
+        hanging=hanging,
         neutral=settings.neutral,
         slo_ms=settings.slo_ms,
     )
-    verdicts = {cell: routes.judge(cell, signals) for cell, signals in observed.cells.items()}
-    probes = {gateway: _probes(verdicts, demoted, gateway) for gateway in {cell.gateway for cell in demoted}}
-    for cell, verdict in verdicts.items():
-        before = known.get(cell, levels.Level())
-        if following.refusing and "failing" not in verdict.forecast.drivers:
-            # Every gateway is needed, and what is late waits for a server: the limit is the answer to that.
-            verdict = replace(verdict, worse=False)
-        good, bad = probes[cell.gateway] if cell in demoted else (0, 0)
-        after[cell] = levels.step(before, verdict, good, bad, now_ms=observed.at_ms, settings=settings)
-        if after[cell].level != before.level and levels.PROBED in (before.level, after[cell].level):
-            memories[cell] = forgotten(memories[cell])
-    following.memories, following.levels, following.at_ms = memories, after, observed.at_ms
-    following.weights = _weights(following, observed, settings)
-    return {cell: verdict.forecast for cell, verdict in verdicts.items()}
-
-
-def _probes(verdicts: dict[Cell, Verdict], demoted: dict[Cell, float], gateway: str) -> tuple[int, int]:
-    """Return how many good and bad answers a gateway's demoted methods had: probes are few, and count together."""
-    near = [verdict for cell, verdict in verdicts.items() if cell.gateway == gateway and cell in demoted]
-    return sum(verdict.good for verdict in near), sum(verdict.bad for verdict in near)
-
-
-def _weights(following: State, observed: Observation, settings: RoutingSettings) -> dict[str, dict[str, float]]:
-    demoted = {cell.method for cell, level in following.levels.items() if level.demoted}
-    offered = sum(rate for method, rate in sorted(observed.demand.items()) if method in demoted)
-    weights = {}
+    forecasts: dict[Cell, Forecast] = {}
+    before, following.levels, weights = following.levels, {}, {}
     for method in sorted({*observed.demand, *following.weights}):
-        known = {cell.gateway: level.level for cell, level in following.levels.items() if cell.method == method}
-        weights[method] = aim(known, settings.neutral, offered)
-    return weights
+        found = routes.judge(method)
+        forecasts |= found
+        after = {
+            cell: levels.step(
+                before.get(cell, levels.Level()),
+                known.trusted,
+                seconds=seconds,
+                now_ms=observed.at_ms,
+                settings=settings,
+            )
+            for cell, known in found.items()
+        }
+        following.levels |= after
+        weights[method] = aim({cell.gateway: level.level for cell, level in after.items()}, settings.neutral)
+    following.weights = weights
+    return forecasts
+
+
+def _queueing(state: State, at_ms: int, demoted: Set[str], hanging: Set[str], settings: RoutingSettings) -> set[str]:
+    """Return the gateways whose late answers are no fault of theirs: every gateway that is well is full.
+
+    They queue then, which their limits answer, and each of them is needed. It stays so for a while, because the first
+    payments moved away from one of them would show it again.
+    """
+    if state.refusing:
+        return _used(settings)
+    lately_ms = at_ms - FULL_LATELY_SECONDS * 1000
+    full = {gateway for gateway, limit in state.limits.items() if limit.full_at_ms and limit.full_at_ms >= lately_ms}
+    return full - hanging if _used(settings) - demoted <= full else set()
 
 
 def _all_weights(state: State, observed: Observation, settings: RoutingSettings) -> dict[str, dict[str, float]]:
@@ -124,13 +138,6 @@ def _all_weights(state: State, observed: Observation, settings: RoutingSettings)
         else dict(neutral)
         for method in sorted({*observed.demand, *state.weights})
     }
-
-
-def _wanted(state: State, settings: RoutingSettings, wanted: dict[str, float], offered: float, gateway: str) -> float:
-    """Return the rate that a limit has to allow before it can be removed: the neutral one, unless it is demoted."""
-    if any(level.demoted and level.is_loadless for cell, level in state.levels.items() if cell.gateway == gateway):
-        return wanted.get(gateway, 0.0)
-    return max(wanted.get(gateway, 0.0), settings.neutral.get(gateway, 0.0) * offered)
 
 
 def _used(settings: RoutingSettings) -> set[str]:

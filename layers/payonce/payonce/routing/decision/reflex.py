@@ -152,9 +152,11 @@ def step(
             raised = following.full_rate
             following.is_sure = limit.is_sure and limit.service_seconds > 0  # the first time it was a mistake
     broken_seconds = BROKEN_SHARE * slo_seconds
-    # A hang is no queue: whoever is refused would have had the same chance of an answer as those who are not.
+    # A hang is no queue: whoever is refused would have had the same chance of an answer as those who are not. The last
+    # attempts open at a gateway that was cut for it are none either, and a queue's servers answer.
+    served_some = signals.answered >= ALARM_COUNT
     lasts = now_ms - following.began_at_ms >= SURE_SLOS * slo_seconds * 1000 or _is_asked_more(following)
-    if full and lasts and not hanging and min(spent, limit.spent_seconds) > broken_seconds:
+    if full and lasts and not hanging and served_some and min(spent, limit.spent_seconds) > broken_seconds:
         if following.service_seconds:
             surely = least_seconds > OVERFULL * following.service_seconds
         else:

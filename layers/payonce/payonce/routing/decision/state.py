@@ -15,7 +15,7 @@ from payonce.routing.decision.reflex import Limit
 from payonce.routing.detection.memory import RouteMemory
 from payonce.routing.signals.observation import Cell
 
-VERSION = 3
+VERSION = 4
 
 
 @dataclass(slots=True)

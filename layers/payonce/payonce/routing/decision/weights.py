@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 Weights = dict[str, float]
 
-PROBES_PER_SECOND = 0.12  # real payments at a demoted gateway: fourteen good answers in two minutes
-MAX_PROBE_SHARE = 0.02  # bounds the share of a method's payments that are probes, for times of little traffic
 FITS = 12  # rounds, after which the rates of 16 gateways and 6 methods are within 1 %
 LEAST_EXCESS = 1e-6  # of the demand: less is rounding
 
@@ -27,20 +25,11 @@ def wanted_rates(weights: Mapping[str, Weights], demand: Mapping[str, float]) ->
     return rates
 
 
-def aim(levels: Mapping[str, float], neutral: Mapping[str, float], offered: float) -> Weights:
-    """Return one method's weights: the neutral ones times the gateways' levels, with a floor for probes.
-
-    ``offered`` is the demand per second of all demoted methods together, because they share a gateway's probes.
-    """
+def aim(levels: Mapping[str, float], neutral: Mapping[str, float]) -> Weights:
+    """Return one method's weights: the neutral ones times the gateways' levels, which are above 0."""
     raw = {gateway: weight * levels.get(gateway, 1.0) for gateway, weight in neutral.items()}
-    total = sum(raw.values())
-    floor = min(MAX_PROBE_SHARE, PROBES_PER_SECOND / offered) if offered > 0 else MAX_PROBE_SHARE
-    low = {
-        gateway: min(floor, neutral[gateway]) for gateway in raw if raw[gateway] < total * min(floor, neutral[gateway])
-    }
-    rest = sum(raw[gateway] for gateway in raw if gateway not in low)
-    share = 1 - sum(low.values())  # what the gateways above the floor share
-    return {gateway: low[gateway] if gateway in low else share * raw[gateway] / rest for gateway in raw}
+    whole = sum(raw.values())
+    return {gateway: weight / whole for gateway, weight in raw.items()}
 
 
 def apply_limits(

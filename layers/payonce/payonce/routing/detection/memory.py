@@ -9,49 +9,49 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from payonce.routing.signals.observation import CellSignals
 
-LONG_SECONDS = 30.0  # time constant of the counts: long enough to see 4 % of failures, short enough to see them end
-SHORT_SECONDS = 6.0  # the same for what begins suddenly, which minutes of good answers before would hide
-SPARSE_SECONDS = 600.0  # the same for a route with so few payments that half a minute shows nothing
+FADE_SECONDS = 30.0  # time constant of the counts: long enough to see 4 % of failures, short enough to see them end
+SPARSE_SECONDS = 200.0  # the same for a route with so few payments that half a minute shows nothing
 LEARN_SECONDS = 600.0  # time constant of the usual p95: it follows the time of day, and not a ramp of minutes
 WARM_SAMPLES = 100  # before that, what is usual is not known
 TAIL = 0.05  # the share above a p95, by definition
 ENOUGH_SAMPLES = 40  # per window of ten seconds: the mean of forty is accurate to 6 %
 WINDOW_MS = 4_800  # half of a window's ten seconds: windows overlap by half
 WINDOWS = 4  # in a row: a step, which needs two to pass, is no rise
+MOST_SECONDS = 60.0  # that a step counts for: after a pause, what was known is old, and not all forgotten
 KEPT_WINDOWS = 2 * WINDOWS - 1  # every other one of them is a window of its own
 
 
 @dataclass(slots=True)
 class Counts:
-    """Attempts that ended, those of them without an answer within the SLO (``bad``), and without any (``failed``)."""
+    """Attempts of the last time, older ones faded: with an answer within the SLO, without any answer, and late ones."""
 
-    ended: float = 0.0
-    bad: float = 0.0
+    good: float = 0.0
     failed: float = 0.0
+    late: float = 0.0
 
-    def after(self, kept: float, signals: CellSignals) -> Counts:
-        """Return the counts of which the share ``kept`` is left, and the observation's."""
-        ended = self.ended * kept + signals.good + signals.bad
-        return Counts(ended, self.bad * kept + signals.bad, self.failed * kept + signals.failed)
+    @property
+    def total(self) -> float:
+        """Return the number of attempts."""
+        return self.good + self.failed + self.late
 
-    def plus(self, other: Counts) -> Counts:
-        """Return the sums."""
-        return Counts(self.ended + other.ended, self.bad + other.bad, self.failed + other.failed)
+    def plus(self, other: Counts, share: float = 1.0) -> Counts:
+        """Return the sums with a ``share`` of the other's counts."""
+        return Counts(
+            self.good + share * other.good, self.failed + share * other.failed, self.late + share * other.late
+        )
 
 
 @dataclass(slots=True)
 class RouteMemory:
-    """The memory of one route.
+    """The memory of one route. ``log_p95`` is the usual p95, in the logarithm of milliseconds.
 
-    ``long`` and ``short`` count the attempts since the last cut; they fade with ``LONG_SECONDS`` and ``SHORT_SECONDS``.
-    ``log_p95`` is the usual one, in the logarithm of milliseconds. ``at_ms_of`` and ``typical_of`` hold the last
-    windows: their times, and the means of their latencies' logarithms; ``error_of`` those means' standard errors.
-    ``deviation`` is the standard deviation of a single latency's logarithm in the last one.
+    ``at_ms_of`` and ``typical_of`` hold the last windows: their times, and the means of their latencies' logarithms;
+    ``error_of`` those means' standard errors. ``deviation`` is the standard deviation of a single latency's logarithm
+    in the last one.
     """
 
     at_ms: int = 0
-    long: Counts = field(default_factory=Counts)
-    short: Counts = field(default_factory=Counts)
+    counts: Counts = field(default_factory=Counts)
     log_p95: float = 0.0
     learned: int = 0
     deviation: float = 0.0
@@ -70,16 +70,27 @@ class RouteMemory:
         return math.exp(self.log_p95)
 
 
-def follow(memory: RouteMemory, signals: CellSignals, at_ms: int) -> RouteMemory:
-    """Return the memory after one more observation. Pure."""
-    seconds = min(60.0, max(0.0, (at_ms - memory.at_ms) / 1000)) if memory.at_ms else 0.0
-    long_seconds = LONG_SECONDS if memory.long.ended > ENOUGH_SAMPLES else SPARSE_SECONDS
-    after = replace(
-        memory,
-        at_ms=at_ms,
-        long=memory.long.after(math.exp(-seconds / long_seconds), signals),
-        short=memory.short.after(math.exp(-seconds / SHORT_SECONDS), signals),
-    )
+def elapsed_seconds(before_ms: int, at_ms: int) -> float:
+    """Return the seconds from one step to the next, 0 for the first, and at most ``MOST_SECONDS``."""
+    return min(MOST_SECONDS, max(0.0, (at_ms - before_ms) / 1000)) if before_ms else 0.0
+
+
+def follow(
+    memory: RouteMemory, signals: CellSignals, at_ms: int, *, fade_seconds: float | None, late_counts: bool
+) -> RouteMemory:
+    """Return the memory after one more observation. Pure.
+
+    ``fade_seconds`` is the counts' time constant, ``None`` for the usual one. Without ``late_counts``, late answers
+    are no fault of the route: none are counted, and those that were are forgotten.
+    """
+    seconds = elapsed_seconds(memory.at_ms, at_ms)
+    usual_seconds = FADE_SECONDS if memory.counts.total > ENOUGH_SAMPLES else SPARSE_SECONDS
+    kept = math.exp(-seconds / (usual_seconds if fade_seconds is None else fade_seconds))
+    before = memory.counts
+    # An attempt that was late may fail afterwards: then it counts as failed, and no longer as late.
+    late = max(0.0, before.late * kept + signals.bad - signals.failed) if late_counts else 0.0
+    counts = Counts(before.good * kept + signals.good, before.failed * kept + signals.failed, late)
+    after = replace(memory, at_ms=at_ms, counts=counts)
     total = signals.sketch.total
     if total:
         log_p95 = math.log(max(1.0, signals.sketch.quantile_ms(1 - TAIL)))
@@ -104,8 +115,3 @@ def _keep_window(after: RouteMemory, signals: CellSignals) -> None:
     after.typical_of = [*after.typical_of, mean][-KEPT_WINDOWS:]
     after.error_of = [*after.error_of, deviation / math.sqrt(total)][-KEPT_WINDOWS:]
     after.deviation = deviation
-
-
-def forgotten(memory: RouteMemory) -> RouteMemory:
-    """Return the memory without its counts: what a cut was based on is not used for the next one."""
-    return replace(memory, long=Counts(), short=Counts())
