@@ -24,10 +24,9 @@ if TYPE_CHECKING:
 
     from payonce.routing.detection.memory import Counts
 
-DRAWS = 64  # a share is accurate to 6 %, and a step takes a millisecond
+DRAWS = 64  # a share is accurate to 6 %, and four gateways with three methods take a millisecond a step
 PRIOR = 1.0  # a good and a bad payment that nobody saw: a route without data is neither trusted nor given up
 NOTHING = 0.1  # fewer bad payments than this, at the worst route, are no reason to draw
-
 
 type Judged = tuple[float, float]  # good and bad attempts
 
@@ -35,8 +34,8 @@ type Judged = tuple[float, float]  # good and bad attempts
 class Question(NamedTuple):
     """How one kind of bad payment is judged.
 
-    A route takes part in a draw if its bad share is at most ``1 + ratio`` times the best one's and ``margin``.
-    A route with fewer attempts than ``pooled`` is judged by those of its gateway's other methods, too.
+    A route takes part in a draw if its bad share is at most ``margin`` above the least one drawn, and ``ratio`` times
+    the least one that was counted. A route with fewer attempts than ``pooled`` is judged by those of its gateway's other methods, too.
     """
 
     margin: float
@@ -59,9 +58,7 @@ def _shuffled(number: int) -> list[float]:
 _QUANTILES = [_shuffled(number) for number in range(MAX_GATEWAYS)]
 
 
-def levels(
-    counts: Mapping[str, tuple[float, float]], neutral: Mapping[str, float], asked: Question
-) -> dict[str, float]:
+def levels(counts: Mapping[str, Judged], neutral: Mapping[str, float], asked: Question) -> dict[str, float]:
     """Return for each gateway the part (0..1) of its neutral weight that the draws leave it. Pure.
 
     ``counts`` are those of each gateway with a neutral weight.

@@ -108,6 +108,6 @@ class Field:
         return late_ahead(self.memories[cell], [self.memories.get(other, UNKNOWN) for other in well], self.slo_ms)
 
 
-def _share(counts: tuple[float, float]) -> float:
+def _share(counts: trust.Judged) -> float:
     good, bad = counts
     return bad / max(1.0, good + bad)
