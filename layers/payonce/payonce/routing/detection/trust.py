@@ -35,7 +35,8 @@ class Question(NamedTuple):
     """How one kind of bad payment is judged.
 
     A route takes part in a draw if its bad share is at most ``margin`` above the least one drawn, and ``ratio`` times
-    the least one that was counted. A route with fewer attempts than ``pooled`` is judged by those of its gateway's other methods, too.
+    the least one that was counted. A route with fewer attempts than ``pooled`` is judged by those of its gateway's
+    other methods, too.
     """
 
     margin: float
