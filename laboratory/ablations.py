@@ -21,17 +21,12 @@ from laboratory.policies.predictive import Predictive
 from laboratory.split import TUNING, TUNING_SEEDS, WEEKS
 from payonce.routing.decision import decide, levels, reflex, weights
 from payonce.routing.detection import memory, trust, verdict
-from payonce.routing.detection.trust import FAILED, LATE, Question
+from payonce.routing.detection.trust import FAILED, LATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Patch = tuple[Any, str, Any]
-
-
-def _asked(question: Question, **changed: float) -> Question:
-    return question._replace(**changed)
-
 
 SWITCHES: dict[str, tuple[Patch, ...]] = {
     "as it is": (),
@@ -49,13 +44,13 @@ SWITCHES: dict[str, tuple[Patch, ...]] = {
         (decide, "apply_limits", lambda known, demand, limits, _rooms: weights.apply_limits(known, demand, limits, {})),
     ),
     "no trust": ((trust, "NOTHING", math.inf),),
-    "failures are not asked for": ((trust, "FAILED", _asked(FAILED, margin=math.inf)),),
-    "late is not asked for": ((trust, "LATE", _asked(LATE, margin=math.inf)),),
+    "failures are not asked for": ((trust, "FAILED", FAILED._replace(margin=math.inf)),),
+    "late is not asked for": ((trust, "LATE", LATE._replace(margin=math.inf)),),
     "late is as bad as failed": ((trust, "LATE", FAILED),),
     "no rises": ((verdict, "RISING_ATTEMPTS", 0.0),),
     "methods are not pooled": (
-        (trust, "FAILED", _asked(FAILED, pooled=1e-6)),
-        (trust, "LATE", _asked(LATE, pooled=1e-6)),
+        (trust, "FAILED", FAILED._replace(pooled=1e-6)),
+        (trust, "LATE", LATE._replace(pooled=1e-6)),
     ),
     "a queue is a fault": ((decide, "_queueing", lambda *_: set()),),
     "full only now": ((decide, "FULL_LATELY_SECONDS", 0.0),),

@@ -14,7 +14,7 @@ from payonce.payments.payment_reads import get_balances
 from payonce.ports import Deadline
 from payonce.reconciliation.cases.case import CaseChange, opened
 from payonce.reconciliation.cases.case_items import case_writes
-from payonce.reconciliation.model import Break
+from payonce.reconciliation.model import Break, Evidence
 from payonce.reconciliation.taxonomy import BreakClass
 from payonce.stores.memory_workflows import MemoryWorkflows
 from tests.support.world import MERCHANT, World
@@ -43,7 +43,7 @@ def deadline(world: World) -> Deadline:
     return Deadline(world.clock.now_ms() + STEP_MS)
 
 
-def duplicate_capture(world: World, capture: CaptureMethod | None = None) -> Break:
+def duplicate_capture(world: World, capture: CaptureMethod | None = None, evidence: tuple[Evidence, ...] = ()) -> Break:
     """Create a payment, let the gateway charge its reference once more, and return the break of it."""
     created = world.create() if capture is None else world.create(capture=capture)
     first: Instruction = world.gateway.submissions[-1]
@@ -61,6 +61,7 @@ def duplicate_capture(world: World, capture: CaptureMethod | None = None) -> Bre
             payment_id=payment_id_of(created),
             gateway="bank",
             surplus_gateway_payment_id=surplus.gateway_charge_id,
+            evidence=evidence,
         ),
     )
 

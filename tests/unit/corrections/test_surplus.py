@@ -145,23 +145,8 @@ def test_a_surplus_is_one_whatever_became_of_another_payment_in_its_evidence(wor
     """
     other = payment_id_of(world.create("another-sale"))
     world.follow_up(OperationKind.REFUND, other, "by-the-merchant")
-    created = world.create()
-    first = world.gateway.submissions[-1]
-    surplus = world.gateway.submit(first, deadline(world))
-    assert isinstance(surplus, Succeeded)
-    found = Break(
-        break_class=BreakClass.DUPLICATE_CAPTURE,
-        subject=("bank", first.gateway_reference, surplus.gateway_charge_id),
-        amount_minor=1000,
-        currency="EUR",
-        occurred_at_ms=world.clock.now_ms(),
-        merchant_id=MERCHANT,
-        payment_id=payment_id_of(created),
-        gateway="bank",
-        surplus_gateway_payment_id=surplus.gateway_charge_id,
-        evidence=(Evidence(source=Source.LEDGER, row_key="je_other", fields={"payment_id": other}),),
-    )
-    step = corrections_in(world).advance(with_case(world, found), deadline(world))
+    evidence = (Evidence(source=Source.LEDGER, row_key="je_other", fields={"payment_id": other}),)
+    step = corrections_in(world).advance(duplicate_capture(world, evidence=evidence), deadline(world))
     assert step.correction.status is _S.CORRECTED
 
 

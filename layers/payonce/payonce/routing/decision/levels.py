@@ -12,6 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from payonce.routing.detection.memory import MOST_SECONDS
+
 if TYPE_CHECKING:
     from payonce.routing.control.routing_settings import RoutingSettings
 
@@ -25,7 +27,6 @@ FADE_HOLDS = 2.0  # of the configured hold: what an operator sets is how long a 
 RELAPSE_FACTOR = 4.0
 RELAPSE_SECONDS = 1800.0  # a demotion within half an hour of the last recovery is a relapse
 MAX_FADE_SECONDS = 600.0
-MAX_SECONDS = 600.0  # more between two steps change nothing, and a power of a quiet night's seconds is beyond any float
 
 
 @dataclass(slots=True)
@@ -49,7 +50,7 @@ def step(before: Level, trusted: float, *, seconds: float, now_ms: int, settings
     """Return the level after one step, ``seconds`` after the last, for the part it is ``trusted`` with now."""
     if trusted >= (WHOLE if before.level < 1 else CUT):
         trusted = 1.0
-    level = max(LEAST, min(trusted, max(RAISE_FROM, before.level * RAISE ** min(MAX_SECONDS, seconds))))
+    level = max(LEAST, min(trusted, max(RAISE_FROM, before.level * RAISE ** min(MOST_SECONDS, seconds))))
     after = replace(before, level=level)
     if after.demoted and not before.demoted:
         relapsed = before.restored_at_ms and now_ms - before.restored_at_ms <= RELAPSE_SECONDS * 1000
