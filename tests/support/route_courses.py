@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING
 
-from payonce.routing.detection.memory import ENOUGH_SAMPLES, RouteMemory, follow
+from payonce.routing.detection.memory import FADE_SECONDS, ENOUGH_SAMPLES, RouteMemory, follow
 from payonce.routing.detection.verdict import Field
 from payonce.routing.signals.observation import Cell, CellSignals
 from payonce.routing.signals.sketch import LatencySketch
@@ -62,7 +62,7 @@ class Shop:
             self.at_ms += STEP_MS
             for cell, signals in seen.items():
                 before = self.memories.get(cell, RouteMemory())
-                self.memories[cell] = follow(before, signals, self.at_ms, fade_seconds=None, late_counts=True)
+                self.memories[cell] = follow(before, signals, self.at_ms, fade_seconds=FADE_SECONDS, late_counts=True)
         return self.forecasts({cell.method for cell in seen})
 
     def forecasts(self, methods: set[str]) -> dict[Cell, Forecast]:

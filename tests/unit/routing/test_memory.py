@@ -10,16 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payonce.routing.detection.memory import (
+    ENOUGH_COUNTS,
     ENOUGH_SAMPLES,
     FADE_SECONDS,
     KEPT_WINDOWS,
     LEARN_SECONDS,
-    SPARSE_SECONDS,
+    MOST_FADE_SECONDS,
     WARM_SAMPLES,
     WINDOW_MS,
     Counts,
     RouteMemory,
     follow,
+    patience_seconds,
 )
 from tests.support.route_courses import CALM, NONE, STEP_MS, T0, USUAL_MS, WELL, ended, sketch_of
 
@@ -32,7 +34,7 @@ def after(
     signals: CellSignals,
     at_ms: int,
     *,
-    fade_seconds: float | None = None,
+    fade_seconds: float = FADE_SECONDS,
     late_counts: bool = True,
 ) -> RouteMemory:
     return follow(memory, signals, at_ms, fade_seconds=fade_seconds, late_counts=late_counts)
@@ -46,10 +48,9 @@ def test_counts_fade_and_are_never_negative(steps: list[tuple[int, int, int]]) -
         at_ms += STEP_MS
         assert min(memory.counts.good, memory.counts.failed, memory.counts.late) >= 0
     later = after(memory, NONE, at_ms - STEP_MS + 6_000)
-    usual_seconds = FADE_SECONDS if memory.counts.total > ENOUGH_SAMPLES else SPARSE_SECONDS
-    assert later.counts.total == pytest.approx(memory.counts.total * math.exp(-6 / usual_seconds))
-    slower = after(memory, NONE, at_ms - STEP_MS + 6_000, fade_seconds=10 * usual_seconds)
-    assert slower.counts.failed == pytest.approx(memory.counts.failed * math.exp(-0.6 / usual_seconds))
+    assert later.counts.total == pytest.approx(memory.counts.total * math.exp(-6 / FADE_SECONDS))
+    slower = after(memory, NONE, at_ms - STEP_MS + 6_000, fade_seconds=10 * FADE_SECONDS)
+    assert slower.counts.failed == pytest.approx(memory.counts.failed * math.exp(-0.6 / FADE_SECONDS))
 
 
 def test_an_attempt_that_was_late_and_then_failed_counts_once() -> None:
@@ -65,10 +66,23 @@ def test_late_answers_that_are_no_fault_of_the_route_are_forgotten() -> None:
     assert after(memory, ended(1, 4, 1), T0, late_counts=False).counts == Counts(good=11, failed=3, late=0)
 
 
-def test_a_route_with_few_payments_is_remembered_for_longer() -> None:
-    few, many = (after(RouteMemory(), ended(good), T0) for good in (ENOUGH_SAMPLES // 2, 2 * ENOUGH_SAMPLES))
-    kept = [after(memory, NONE, T0 + 30_000).counts.total / memory.counts.total for memory in (few, many)]
-    assert kept[0] > kept[1]
+@given(st.lists(st.floats(0, 10**6), min_size=1, max_size=16))
+def test_what_a_method_has_few_payments_of_is_remembered_for_longer(totals: list[float]) -> None:
+    """Fails when all counts fade alike: a route with a payment in six minutes would remember none of them."""
+    seconds = patience_seconds(totals)
+    assert FADE_SECONDS <= seconds <= MOST_FADE_SECONDS
+    assert patience_seconds([2 * total for total in totals]) <= seconds
+    assert seconds == FADE_SECONDS or sum(totals) < ENOUGH_COUNTS * len(totals)
+
+
+@pytest.mark.parametrize(("seconds_between", "remembered"), [(1, 37), (10, 17), (360, 5)])
+def test_how_many_payments_a_route_remembers(seconds_between: int, remembered: int) -> None:
+    total = 0.0
+    for _ in range(max(200, 10_000 // seconds_between)):
+        for _ in range(seconds_between):
+            total *= math.exp(-1 / patience_seconds([total]))
+        total += 1
+    assert total == pytest.approx(remembered, abs=1)
 
 
 def test_the_usual_p95_is_warm_after_enough_answers_and_follows_the_time_of_day() -> None:

@@ -16,7 +16,6 @@ from payonce.routing.control.override import Override, overridden
 from payonce.routing.control.routing_settings import Mode
 from payonce.routing.decision.changes import content
 from payonce.routing.decision.leader import LEASE_MS, REPEAT_MS
-from payonce.routing.decision.levels import Level
 from payonce.routing.decision.predictor_store import (
     MAX_STATE_BYTES,
     STATE_KEY,
@@ -102,7 +101,7 @@ def test_a_gateway_that_was_limited_and_is_configured_no_longer_is_forgotten() -
     world = RoutingWorld()
     state, at_ms, gone = world.warm_up_state(), world.time.now_ms(), Cell("gone", "card")
     state.limits["gone"] = Limit(1.0, 2.0, at_ms, at_ms, is_sure=True)
-    state.levels[gone], state.memories[gone] = Level(level=0.15), RouteMemory()
+    state.levels[gone], state.memories[gone] = 0.15, RouteMemory()
     item = {"epoch": 1, "leader": "", "leader_until_ms": 0, "state": packed(state.to_bytes())}
     world.database.write([Insert(Table.ROUTING, {**STATE_KEY, **item})])
     world.start_traffic(30)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payonce.routing.decision.levels import CUT, DEMOTED, WHOLE
+from payonce.routing.detection.trust import DRAWS
 from payonce.routing.detection.trust import LATE as LATE_QUESTION
 from payonce.routing.detection.verdict import Forecast
 from payonce.routing.signals.observation import Cell, CellSignals
@@ -150,7 +151,9 @@ def test_what_hangs_counts_as_failing(bad: int) -> None:
     failing = Shop().see({ALDER: ended(20 - bad, bad, bad), BIRCH: WELL}, 4)[ALDER]
     assert hanging.drivers in ((), ("hanging",))
     assert late.drivers in ((), ("late",))
-    assert hanging.trusted == failing.trusted <= late.trusted
+    assert hanging.trusted == failing.trusted
+    # Where more is tolerated, birch takes part in draws that it would have lost: those alder would have had alone.
+    assert failing.trusted <= late.trusted + 1 / DRAWS
     assert hanging.bad_share == pytest.approx(late.bad_share)
 
 

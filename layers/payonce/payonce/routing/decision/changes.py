@@ -18,7 +18,7 @@ def demoted(state: State) -> dict[str, list[str]]:
     """Return the demoted gateways, each with its demoted methods. The list is empty for one limited for all methods."""
     found: dict[str, list[str]] = {gateway: [] for gateway, limit in state.limits.items() if limit.rate is not None}
     for cell, level in sorted(state.levels.items()):
-        if level.level < NOTED_LEVEL:
+        if level < NOTED_LEVEL:
             found.setdefault(cell.gateway, []).append(cell.method)
     return found
 

@@ -9,7 +9,7 @@ from payonce.routing.control.admission import plan_admission
 from payonce.routing.control.document import EVERYTHING, Admission, ControlDocument
 from payonce.routing.decision import levels, reflex
 from payonce.routing.decision.weights import aim, apply_limits, wanted_rates
-from payonce.routing.detection.memory import RouteMemory, elapsed_seconds, follow
+from payonce.routing.detection.memory import MOST_FADE_SECONDS, RouteMemory, elapsed_seconds, follow, patience_seconds
 from payonce.routing.detection.rising import AHEAD_SECONDS
 from payonce.routing.detection.verdict import Field, Forecast
 
@@ -24,6 +24,7 @@ OVERDUE_FACTOR = 1.25  # an attempt without an answer after this multiple of the
 UNKNOWN_USUAL_SHARE = 0.5  # of the SLO: what counts as slow at a gateway whose usual p95 is not known yet
 NOTED_SHIFT = 0.02  # smaller changes of a weight are not mentioned in the reason
 WEIGHT_DIGITS = 9
+FADE_HOLDS = 2.0  # of the configured hold: what an operator sets is how long a gateway has to be well
 FULL_LATELY_SECONDS = 20.0  # how long a gateway without a queue is still taken for full
 
 
@@ -73,16 +74,18 @@ def expectations(state: State, settings: RoutingSettings) -> dict[Cell, int]:
 
 def _judge_routes(following: State, observed: Observation, settings: RoutingSettings) -> dict[Cell, Forecast]:
     hanging = {gateway for gateway, signals in observed.gateways.items() if reflex.hangs(signals)}
-    demoted = {cell for cell, level in following.levels.items() if level.demoted}
-    queueing = _queueing(following, observed.at_ms, {cell.gateway for cell in demoted}, hanging, settings)
-    memories = dict(following.memories)
+    demoted = {cell for cell, level in following.levels.items() if levels.is_demoted(level)}
+    queueing = _queueing(following, observed, demoted, hanging, _used(settings))
+    memories, patience = dict(following.memories), _patience(following)
+    held_seconds = FADE_HOLDS * settings.hold_seconds
     for cell, signals in observed.cells.items():
+        usual_seconds = patience.get(cell.method, MOST_FADE_SECONDS)
         memories[cell] = follow(
             memories.get(cell, RouteMemory()),
             signals,
             observed.at_ms,
-            fade_seconds=following.levels[cell].fade_seconds if cell in demoted else None,
-            late_counts=cell.gateway not in queueing,
+            fade_seconds=max(usual_seconds, held_seconds) if cell in demoted else usual_seconds,
+            late_counts=cell not in queueing,
         )
     seconds = elapsed_seconds(following.at_ms, observed.at_ms)
     # As a stored state has them: floating-point sums depend on the order.
@@ -101,32 +104,35 @@ def _judge_routes(following: State, observed: Observation, settings: RoutingSett
         found = routes.judge(method)
         forecasts |= found
         after = {
-            cell: levels.step(
-                before.get(cell, levels.Level()),
-                known.trusted,
-                seconds=seconds,
-                now_ms=observed.at_ms,
-                settings=settings,
-            )
-            for cell, known in found.items()
+            cell: levels.step(before.get(cell, 1.0), known.trusted, seconds=seconds) for cell, known in found.items()
         }
         following.levels |= after
-        weights[method] = aim({cell.gateway: level.level for cell, level in after.items()}, settings.neutral)
+        weights[method] = aim({cell.gateway: level for cell, level in after.items()}, settings.neutral)
     following.weights = weights
     return forecasts
 
 
-def _queueing(state: State, at_ms: int, demoted: Set[str], hanging: Set[str], settings: RoutingSettings) -> set[str]:
-    """Return the gateways whose late answers are no fault of theirs: every gateway that is well is full.
+def _patience(state: State) -> dict[str, float]:
+    """Return for each method how slowly the counts of its routes fade. One that is demoted gets few: all count."""
+    totals: dict[str, list[float]] = {}
+    for cell, memory in state.memories.items():
+        totals.setdefault(cell.method, []).append(memory.counts.total)
+    return {method: patience_seconds(counts) for method, counts in totals.items()}
+
+
+def _queueing(state: State, observed: Observation, demoted: Set[Cell], hanging: Set[str], used: Set[str]) -> set[Cell]:
+    """Return the routes whose late answers are no fault of theirs: every gateway that is well for the method is full.
 
     They queue then, which their limits answer, and each of them is needed. It stays so for a while, because the first
     payments moved away from one of them would show it again.
     """
-    if state.refusing:
-        return _used(settings)
-    lately_ms = at_ms - FULL_LATELY_SECONDS * 1000
+    lately_ms = observed.at_ms - FULL_LATELY_SECONDS * 1000
     full = {gateway for gateway, limit in state.limits.items() if limit.full_at_ms and limit.full_at_ms >= lately_ms}
-    return full - hanging if _used(settings) - demoted <= full else set()
+    if state.refusing:
+        return {cell for cell in observed.cells if cell.gateway in used}
+    methods = {cell.method for cell in observed.cells}
+    well = {method: used - {cell.gateway for cell in demoted if cell.method == method} for method in methods}
+    return {cell for cell in observed.cells if cell.gateway in full - hanging and well[cell.method] <= full}
 
 
 def _all_weights(state: State, observed: Observation, settings: RoutingSettings) -> dict[str, dict[str, float]]:
@@ -170,8 +176,8 @@ def _document(
 def _reason(state: State, forecasts: dict[Cell, Forecast], rates: dict[str, float], admission: Admission) -> str:
     parts = [f"{gateway}: limited to {rate:.1f} attempts/s" for gateway, rate in sorted(rates.items())]
     for cell, level in sorted(state.levels.items()):
-        if level.level < 1 - NOTED_SHIFT:
-            text = f"{cell.gateway} for {cell.method}: at {level.level:.0%} of its share"
+        if level < 1 - NOTED_SHIFT:
+            text = f"{cell.gateway} for {cell.method}: at {level:.0%} of its share"
             if cell in forecasts and forecasts[cell].drivers:
                 known = forecasts[cell]
                 text += f", {known.bad_share:.0%} bad payments within {AHEAD_SECONDS:.0f} s"

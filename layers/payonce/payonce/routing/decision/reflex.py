@@ -257,7 +257,9 @@ def compare(limits: dict[str, Limit], used: Set[str]) -> None:
             n = limit.in_flights[-1] if limit.in_flights else 0
             usual = WORSE * min(well) * limit.served[-1] if well and limit.served else math.inf
             worse = n > usual + WORSE_DEVIATIONS * math.sqrt(n)
-        limits[gateway] = replace(limit, is_worse=limit.rate is not None and (worse or limit.is_sure))
+        worse = limit.rate is not None and (worse or limit.is_sure)
+        if worse != limit.is_worse:
+            limits[gateway] = replace(limit, is_worse=worse)
 
 
 def limiting(limits: Mapping[str, Limit], used: Set[str]) -> tuple[dict[str, float], dict[str, float], bool]:

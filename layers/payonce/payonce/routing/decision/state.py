@@ -10,12 +10,11 @@ from typing import Any
 
 from payonce.routing.control.document import SUM_TOLERANCE, canonical
 from payonce.routing.control.strict_json import from_json, to_json
-from payonce.routing.decision.levels import Level
 from payonce.routing.decision.reflex import Limit
 from payonce.routing.detection.memory import RouteMemory
 from payonce.routing.signals.observation import Cell
 
-VERSION = 4
+VERSION = 5
 
 
 @dataclass(slots=True)
@@ -27,7 +26,7 @@ class State:
 
     epoch: int = 0
     memories: dict[Cell, RouteMemory] = field(default_factory=dict)
-    levels: dict[Cell, Level] = field(default_factory=dict)
+    levels: dict[Cell, float] = field(default_factory=dict)
     limits: dict[str, Limit] = field(default_factory=dict)
     weights: dict[str, dict[str, float]] = field(default_factory=dict)
     at_ms: int = 0
@@ -38,7 +37,7 @@ class State:
         return {
             "at_ms": self.at_ms,
             "epoch": self.epoch,
-            "levels": {cell.key(): to_json(level) for cell, level in self.levels.items()},
+            "levels": {cell.key(): level for cell, level in self.levels.items()},
             "limits": {gateway: to_json(limit) for gateway, limit in self.limits.items()},
             "memories": {cell.key(): to_json(memory) for cell, memory in self.memories.items()},
             "refusing": self.refusing,
@@ -84,7 +83,7 @@ def parse_state(stored: Any) -> State:
         return State(
             epoch,
             {Cell.parse(key): from_json(RouteMemory, item) for key, item in stored["memories"].items()},
-            {Cell.parse(key): from_json(Level, item) for key, item in stored["levels"].items()},
+            {Cell.parse(key): _number(level) for key, level in stored["levels"].items()},
             {gateway: from_json(Limit, item) for gateway, item in stored["limits"].items()},
             weights,
             int(_number(stored["at_ms"])),

@@ -7,10 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from payonce.routing.signals.observation import CellSignals
 
 FADE_SECONDS = 30.0  # time constant of the counts: long enough to see 4 % of failures, short enough to see them end
-SPARSE_SECONDS = 200.0  # the same for a route with so few payments that half a minute shows nothing
+MOST_FADE_SECONDS = 3600.0  # the same for a method with so few payments that an hour's are needed to see anything
+ENOUGH_COUNTS = 40.0  # attempts a route: with less of them, they fade more slowly
 LEARN_SECONDS = 600.0  # time constant of the usual p95: it follows the time of day, and not a ramp of minutes
 WARM_SAMPLES = 100  # before that, what is usual is not known
 TAIL = 0.05  # the share above a p95, by definition
@@ -75,17 +78,26 @@ def elapsed_seconds(before_ms: int, at_ms: int) -> float:
     return min(MOST_SECONDS, max(0.0, (at_ms - before_ms) / 1000)) if before_ms else 0.0
 
 
+def patience_seconds(totals: Collection[float]) -> float:
+    """Return the time constant of the counts of a method's routes, which remember ``totals`` attempts.
+
+    It grows with the square of what is missing, so that a route with a payment in ten seconds remembers about
+    seventeen of them, and one with a payment in six minutes five.
+    """
+    missing = ENOUGH_COUNTS * len(totals) / max(1.0, sum(totals))
+    return min(MOST_FADE_SECONDS, FADE_SECONDS * max(1.0, missing) ** 2)
+
+
 def follow(
-    memory: RouteMemory, signals: CellSignals, at_ms: int, *, fade_seconds: float | None, late_counts: bool
+    memory: RouteMemory, signals: CellSignals, at_ms: int, *, fade_seconds: float, late_counts: bool
 ) -> RouteMemory:
     """Return the memory after one more observation. Pure.
 
-    ``fade_seconds`` is the counts' time constant, ``None`` for the usual one. Without ``late_counts``, late answers
-    are no fault of the route: none are counted, and those that were are forgotten.
+    ``fade_seconds`` is the counts' time constant. Without ``late_counts``, late answers are no fault of the route: none
+    are counted, and those that were are forgotten.
     """
     seconds = elapsed_seconds(memory.at_ms, at_ms)
-    usual_seconds = FADE_SECONDS if memory.counts.total > ENOUGH_SAMPLES else SPARSE_SECONDS
-    kept = math.exp(-seconds / (usual_seconds if fade_seconds is None else fade_seconds))
+    kept = math.exp(-seconds / fade_seconds)
     before = memory.counts
     # An attempt that was late may fail afterwards: then it counts as failed, and no longer as late.
     late = max(0.0, before.late * kept + signals.bad - signals.failed) if late_counts else 0.0

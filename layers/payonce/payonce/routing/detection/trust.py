@@ -13,6 +13,9 @@ and Hilferty, PNAS 17, 1931.
 from __future__ import annotations
 
 import math
+from collections import Counter
+from itertools import compress
+from operator import le
 from random import Random
 from statistics import NormalDist
 from typing import TYPE_CHECKING, NamedTuple
@@ -70,13 +73,12 @@ def levels(counts: Mapping[str, Judged], neutral: Mapping[str, float], asked: Qu
     weights = [neutral[name] for name in counts]
     best = min(bad / max(1.0, good + bad) for good, bad in counts.values())
     tolerated = asked.margin + asked.ratio * best  # where all are bad, chance alone makes large differences
+    mosts = [min(one) + tolerated for one in zip(*drawn, strict=True)]
     shares = [0.0] * len(weights)
-    for one in zip(*drawn, strict=True):
-        most = min(one) + tolerated
-        taking_part = [weight if share <= most else 0.0 for share, weight in zip(one, weights, strict=True)]
-        whole = sum(taking_part)
-        for number, weight in enumerate(taking_part):
-            shares[number] += weight / whole
+    for taking_part, times in Counter(zip(*[map(le, one, mosts) for one in drawn], strict=True)).items():
+        whole = sum(compress(weights, taking_part))
+        for number in compress(range(len(weights)), taking_part):
+            shares[number] += times * weights[number] / whole
     return {name: min(1.0, share / DRAWS / weight) for name, share, weight in zip(counts, shares, weights, strict=True)}
 
 
@@ -89,5 +91,5 @@ def pooled(own: Counts, others: Counts, asked: Question) -> Counts:
 def _draws(good: float, bad: float, quantiles: list[float]) -> list[float]:
     shape = PRIOR + bad
     middle, spread = 1 - 1 / (9 * shape), 1 / (3 * math.sqrt(shape))
-    drawn = [shape * max(0.0, middle + spread * quantile) ** 3 for quantile in quantiles]
-    return [one / (PRIOR + good + one) for one in drawn]
+    least = PRIOR + good
+    return [(one := shape * (middle + spread * quantile) ** 3) / (least + one) for quantile in quantiles]

@@ -213,7 +213,8 @@ def _cell_signals(route: Route, now_ms: int, lags: dict[str, int], slo_ms: int) 
             if sketch.total >= ENOUGH_SAMPLES:
                 break
             is_lengthened = True
-        sketch.merge(slot.sketch)
+        if slot.sketch.total:
+            sketch.merge(slot.sketch)
     for age_ms in islice(route.overdue(now_ms, lags), ENOUGH_SAMPLES * 10):  # enough of them to move any quantile
         sketch.add(age_ms)
     return CellSignals(sketch, is_lengthened, *route.take_judged(now_ms, lags, slo_ms))
