@@ -46,7 +46,7 @@ REPORT: dict[str, Ranges] = {
     # slower answers
     "late_all_2": Ranges(3, 23, (1.9, 2.65), kind="late_all", lasting=(240, 860), median_ms=520),
     "late_all_3": Ranges(5, 28, (2.75, 3.6), kind="late_all", lasting=(230, 700), median_ms=410),
-    "slow_all": Ranges(3, 26, (3.5, 6.8), lasting=(170, 600), median_ms=540),
+    "slow_all": Ranges(3, 26, (3.5, 5.9), lasting=(170, 600), median_ms=470),
     "late_one": Ranges(5, 24, (1.85, 2.75), lasting=(230, 860), median_ms=510),
     "late_one_of_many": Ranges(6, 29, (2.0, 2.85), kind="late_one", lasting=(230, 860), median_ms=430),
     "late_lone": Ranges(1, 13, (1.85, 2.7), kind="late_one", lasting=(240, 700), median_ms=450),
@@ -71,7 +71,7 @@ REPORT: dict[str, Ranges] = {
     "inside_unknown": Ranges(
         4, 25, (0.135, 0.74), kind="unknown", start=(-900, -8), lasting=(170, 640), tail="mixture", median_ms=570
     ),
-    "inside_hang": Ranges(3, 16, (0.34, 0.95), kind="hang", start=(-600, -8), lasting=(500, 880), median_ms=590),
+    "inside_hang": Ranges(3, 16, (0.34, 0.95), kind="hang", start=(-420, -8), lasting=(500, 880), median_ms=590),
     "inside_late_all": Ranges(
         5, 36, (1.85, 2.65), kind="late_all", start=(-600, -8), lasting=(230, 860), median_ms=520
     ),
@@ -79,7 +79,7 @@ REPORT: dict[str, Ranges] = {
     "inside_lone_unknown": Ranges(
         1, 15, (0.125, 0.66), kind="unknown", start=(-560, -8), lasting=(170, 640), median_ms=570
     ),
-    "inside_lone_hang": Ranges(1, 14, (0.12, 0.64), kind="hang", start=(-600, -8), lasting=(500, 880), median_ms=580),
+    "inside_lone_hang": Ranges(1, 14, (0.12, 0.64), kind="hang", start=(-420, -8), lasting=(500, 880), median_ms=580),
     # harmless
     "pauses": Ranges(5, 20, (1.75, 2.7), lasting=(2100, 3900), median_ms=520),
     "hiccups": Ranges(4, 12, (2.6, 4.5), lasting=(2100, 3900), median_ms=430),
@@ -137,7 +137,7 @@ REPORT: dict[str, Ranges] = {
     "peaks": Ranges(3, 0.7, (1.38, 1.65), use=0.26, median_ms=510),
     # kinds in other shops
     "uneven_slow_all": Ranges(
-        4, 28, (3.5, 6.5), kind="slow_all", neutral=(0.15, 0.45, 0.1, 0.3), lasting=(170, 600), median_ms=560
+        4, 28, (3.5, 5.8), kind="slow_all", neutral=(0.15, 0.45, 0.1, 0.3), lasting=(170, 600), median_ms=480
     ),
     "lagging_late_all": Ranges(
         4, 25, (1.85, 2.65), kind="late_all", stream=Stream(6.5, 10.0, 5.0), lasting=(230, 860), median_ms=520
