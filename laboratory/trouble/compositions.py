@@ -23,6 +23,10 @@ SLOWED = (4.0, 8.0)  # factor on the service time of a second gateway, beyond wh
 CARD, WALLET = "card", "wallet"
 IN_TURN = 3  # how many gateways hang one after the other, if there are more
 BESIDE = (1.6, 2.4)  # factor on the answers of a second gateway, within the SLO
+FILLING_SECONDS = (70.0, 160.0)  # from a process' start until its memory is full
+RESTART_SECONDS = (10.0, 25.0)  # until a crashed process has been replaced
+WAITING = (1.8, 2.6)  # factor on the answers of a gateway whose processors are busy waiting, within the SLO
+LET_IN = (0.35, 0.7)  # share of its even traffic that such a gateway accepts
 
 
 def late_all_unknown_one(name: str, ranges: Ranges, seed: int) -> Scenario:
@@ -134,11 +138,48 @@ def cut_off(name: str, ranges: Ranges, seed: int) -> Scenario:
     return replace(draw.scenario(name, ranges, faults, one=False), surges=(surge,))
 
 
+def crash_loop(name: str, ranges: Ranges, seed: int) -> Scenario:
+    """One gateway gets slower until its memory is full, crashes, refuses all until replaced, and fills up again.
+
+    On 14 January 2024 this went round at Npay for over ten hours: clients that connected again filled the memory of
+    every server that replaced a crashed one (https://npaystatus.nexigroup.com/incidents/cxrbbzvpwymg). What is refused
+    moves on at once and costs nothing, and a fresh process answers well. Whoever trusts either is back for the next
+    round. The last process is the one that stays well.
+    """
+    draw = drawn(ranges, seed)
+    faults, at = [], draw.start
+    while at < draw.heals:
+        full = at + draw.random.uniform(*FILLING_SECONDS)
+        replaced = full + draw.random.uniform(*RESTART_SECONDS)
+        faults.append(Fault("slow", draw.ailing, at, full, draw.strength, "ramp", ramp_seconds=full - at))
+        faults.append(Fault("fail", draw.ailing, full, replaced, 1.0))
+        at = replaced
+    return replace(draw, heals=at).scenario(name, ranges, faults)
+
+
+def backed_up(name: str, ranges: Ranges, seed: int) -> Scenario:
+    """One gateway refuses much, answers the rest late, and leaves a share of what it accepted without an answer.
+
+    At AltaPay one of several databases was at its full load. Few payments needed it, but processors waited for these,
+    others got an answer late or a 504, and connections beyond the number of processors were dropped
+    (https://status.altapay.com/default/cmdrb1d6i00iryqlm3jda92hj-b44s28cxxl42). The refusals, which are most of what
+    is to be seen, are harmless. The harm is in the few that are accepted.
+    """
+    draw = drawn(ranges, seed)
+    limit = draw.random.uniform(*LET_IN) * ranges.rate / ranges.gateways
+    faults = [
+        Fault("hang", draw.ailing, draw.start, draw.heals, draw.strength),
+        Fault("late", draw.ailing, draw.start, draw.heals, draw.random.uniform(*WAITING)),
+        Fault("limit", draw.ailing, draw.start, draw.heals, limit),
+    ]
+    return draw.scenario(name, ranges, faults)
+
+
 def _another(draw: Draw) -> str:
     return draw.random.choice([name for name in draw.names if name != draw.ailing])
 
 
 KINDS = (
     late_all_unknown_one, ramp_in_surge, hang_beside_late, handover, in_turn, two_dead, split_methods, unequal_unknown,
-    cut_off,
+    cut_off, crash_loop, backed_up,
 )  # fmt: skip

@@ -14,10 +14,9 @@ from laboratory.split import REPORT, REPORT_SEEDS, TUNING, TUNING_SEEDS, WEEKS, 
 from laboratory.trouble import HARMLESS
 from laboratory.trouble.compositions import SURGE
 from payonce.routing.signals.book import Outcome
-from tests.laboratory.unprotected import Unprotected, unprotected
+from tests.laboratory.unprotected import Unprotected, Watching, unprotected
 
 if TYPE_CHECKING:
-    from laboratory.simulation import Trial
     from laboratory.trouble.ranges import Ranges
 
 
@@ -194,17 +193,6 @@ def test_answers_are_missing_everywhere() -> None:
     ran = unprotected("hang_all")
     assert set(ran.gateway[ran.unknown]) == set(ran.drawn.weights)
     assert ran.seconds[ran.unknown].min() == pytest.approx(10)
-
-
-class Watching(NoProtection):
-    """Notes every end of an attempt: when, where, after how many seconds, and how."""
-
-    def start(self, trial: Trial) -> None:
-        super().start(trial)
-        self.ends: list[tuple[float, str, float, Outcome]] = []
-
-    def ended(self, payment: int, attempt: int, gateway: str, latency: float, outcome: Outcome) -> None:
-        self.ends.append((self.trial.now, gateway, latency, outcome))
 
 
 @pytest.mark.parametrize("name", ["refusing", "limiter"])

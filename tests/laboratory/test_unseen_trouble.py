@@ -11,10 +11,11 @@ from laboratory.demand import draw_demand
 from laboratory.scenarios import Fault
 from laboratory.split import REPORT, TUNING, TUNING_SEEDS, scenario
 from laboratory.trouble import HARMLESS, NAMES, Ranges
-from laboratory.trouble.compositions import A_LITTLE, PENT_UP
+from laboratory.trouble.compositions import A_LITTLE, FILLING_SECONDS, LET_IN, PENT_UP, RESTART_SECONDS, WAITING
 from laboratory.trouble.errors import BURST_SECONDS, EVERY_SECONDS, WELL_SECONDS
 from laboratory.trouble.load import RUSH
-from tests.laboratory.unprotected import SEED, UNSEEN, Unprotected, unprotected
+from payonce.routing.signals.book import Outcome
+from tests.laboratory.unprotected import SEED, UNSEEN, Unprotected, Watching, unprotected
 
 DRAINED_SECONDS = 90  # after that the queue of a slow gateway is empty again
 
@@ -121,6 +122,43 @@ def test_who_was_cut_off_comes_back_to_more_demand_that_can_be_served() -> None:
     assert ran.good[ran.span(surge.start + 5, surge.end)].mean() > 0.99
     rates = ran.span(surge.start, surge.end).sum() / (surge.end - surge.start), ran.before.sum() / ran.drawn.fault_at
     assert PENT_UP[0] * 0.9 < rates[0] / rates[1] < PENT_UP[1] * 1.1
+
+
+def test_a_process_in_a_crash_loop_fills_up_refuses_all_and_begins_anew() -> None:
+    ran = unprotected("crash_loop")
+    filling, down = ran.drawn.faults[::2], ran.drawn.faults[1::2]
+    assert len(filling) == len(down) >= 3
+    assert {fault.gateway for fault in ran.drawn.faults} == {ran.drawn.ailing}
+    assert down[-1].end == ran.drawn.healed_at
+    assert all(one.end == other.start for one, other in pairwise(ran.drawn.faults))
+    for slow, refusing in zip(filling, down, strict=True):
+        lasting = slow.end - slow.start
+        assert FILLING_SECONDS[0] <= lasting <= FILLING_SECONDS[1]
+        assert RESTART_SECONDS[0] <= refusing.end - refusing.start <= RESTART_SECONDS[1]
+        assert ran.good[ran.ailing & ran.span(slow.start + 1, slow.start + lasting / 3)].mean() > 0.97
+        assert ran.good[ran.ailing & ran.span(slow.end - lasting / 6, slow.end)].mean() < 0.5
+        refused = ran.span(refusing.start + 1, refusing.end)
+        assert not ran.ailing[refused].any()
+        assert ran.good[refused].mean() > 0.97
+
+
+def test_a_gateway_that_is_backed_up_harms_only_those_whom_it_accepts() -> None:
+    policy = Watching()
+    ran = Unprotected("backed_up", policy)
+    hang, late, limit = ran.drawn.faults
+    assert {fault.gateway for fault in ran.drawn.faults} == {ran.drawn.ailing}
+    assert WAITING[0] <= late.strength <= WAITING[1]
+    even = ran.drawn.rate / len(ran.drawn.gateways)
+    assert LET_IN[0] <= limit.strength / even <= LET_IN[1]
+    ends = [end for end in policy.ends if end[1] == limit.gateway and limit.start + 10 < end[0] < limit.end]
+    refused = [end for end in ends if end[3] is Outcome.NEVER_SENT]
+    assert (len(ends) - len(refused)) / (limit.end - limit.start - 10) == pytest.approx(limit.strength, rel=0.1)
+    assert len(refused) / len(ends) > 0.2
+    accepted = ran.during & ran.ailing
+    assert ran.unknown[accepted].mean() == pytest.approx(hang.strength, abs=0.05)
+    answered = np.median(ran.seconds[accepted & ~ran.unknown]) / np.median(ran.seconds[ran.before])
+    assert answered == pytest.approx(late.strength, rel=0.1)
+    assert ran.good[ran.during & ~ran.ailing].mean() > 0.99
 
 
 def test_a_rush_harms_nobody_and_comes_and_goes_slowly() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from functools import cache
 from random import Random
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from laboratory.simulation import Policy, Trial
 from laboratory.split import TUNING, scenario
 from laboratory.trouble import Ranges
 
+if TYPE_CHECKING:
+    from payonce.routing.signals.book import Outcome
+
 SEED = 1007
 UNSEEN = {
     "in_turn": Ranges(4, 20, (0.6, 0.9), lasting=(350, 420), median_ms=500),
@@ -26,6 +30,8 @@ UNSEEN = {
     "unequal_unknown": Ranges(4, 24, (0.4, 0.7), median_ms=500),
     "two_dead": Ranges(6, 30, (0.8, 0.95), median_ms=500),
     "cut_off": Ranges(3, 18, (0.8, 0.95), lasting=(240, 360), median_ms=500),
+    "crash_loop": Ranges(3, 18, (5.0, 6.0), lasting=(420, 480), median_ms=500),
+    "backed_up": Ranges(2, 18, (0.2, 0.3), median_ms=500),
     "rush": Ranges(3, 12, (1.5, 2.0), lasting=(1500, 1800), use=0.3, median_ms=500),
 }
 
@@ -70,3 +76,14 @@ class Unprotected:
 def unprotected(name: str) -> Unprotected:
     """Return the trial of a row, which tests share."""
     return Unprotected(name)
+
+
+class Watching(NoProtection):
+    """Notes every end of an attempt: when, where, after how many seconds, and how."""
+
+    def start(self, trial: Trial) -> None:
+        super().start(trial)
+        self.ends: list[tuple[float, str, float, Outcome]] = []
+
+    def ended(self, payment: int, attempt: int, gateway: str, latency: float, outcome: Outcome) -> None:
+        self.ends.append((self.trial.now, gateway, latency, outcome))
