@@ -1,8 +1,8 @@
 """Switches one mechanism of payonce's routing off after the other, and measures what is lost.
 
-``python -m laboratory.ablations [--seeds N] [--scenario NAME ...]`` prints a table: for each switch the mean change of
-goodput, in per mille, and of attempts in doubt, refusals and flips over all rows of the tuning group, and the rows in
-which it matters most. A mechanism that no row misses should go.
+``python -m laboratory.ablations [--seeds N] [--scenario NAME ...] [--switch NAME ...]`` prints a table: for each switch
+the mean change of goodput, in per mille, and of attempts in doubt, refusals and flips over all rows of the tuning
+group, and the rows in which it matters most. A mechanism that no row misses should go.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Patch = tuple[Any, str, Any]
+BASE = "as it is"
 
 SWITCHES: dict[str, tuple[Patch, ...]] = {
-    "as it is": (),
+    BASE: (),
     "no reflex": ((reflex, "is_alarm", lambda _signals: False),),
     "slower is full": ((reflex, "ALLOWED_SHARE", 0.0),),
     "refuses without certainty": ((reflex, "_surges", lambda _limit: True), (reflex, "OVERFULL", 0.0)),
@@ -54,11 +55,31 @@ SWITCHES: dict[str, tuple[Patch, ...]] = {
     ),
     "a queue is a fault": ((decide, "_queueing", lambda *_: set()),),
     "full only now": ((decide, "FULL_LATELY_SECONDS", 0.0),),
-    "no patience for the sparse": ((memory, "SPARSE_SECONDS", memory.FADE_SECONDS),),
+    "no patience for the sparse": ((memory, "MOST_FADE_SECONDS", memory.FADE_SECONDS),),
     "a cut as soon as anything speaks for it": ((levels, "CUT", levels.WHOLE),),
     "whole share at once": ((levels, "RAISE", 1000.0),),
-    "a demotion fades as fast as all else": ((levels, "FADE_HOLDS", 0.5), (levels, "RELAPSE_FACTOR", 1.0)),
-    "a relapse is like the first time": ((levels, "RELAPSE_FACTOR", 1.0),),
+    "a demotion fades as fast as all else": ((decide, "FADE_HOLDS", 0.0),),
+    # the reflex in detail
+    "worse without deviations": ((reflex, "WORSE_DEVIATIONS", 0.0),),
+    "worse and no longer worse are one": ((reflex, "NO_LONGER_WORSE", reflex.WORSE),),
+    "better days count as full": ((reflex, "CLEAN_SECONDS", 0.0),),
+    "the full rate is forgotten": ((reflex, "FADING", 0.0),),
+    "growth does not double": ((reflex, "MOST_DOUBLINGS", 0.0),),
+    "a short queue shows the service time": ((reflex, "SLOW_SHARE", 0.0),),
+    "sure as soon as it is broken": ((reflex, "SURE_SHARE", 0.0),),
+    "sure at once": ((reflex, "SURE_SLOS", 0.0),),
+    "sudden demand is not asked for": ((reflex, "_is_asked_more", lambda _limit: False),),
+    "no surges": ((reflex, "_surges", lambda _limit: False),),
+    "no lengthening": ((reflex, "_lengthens", lambda _limit: False),),
+    "only short thirds": ((reflex, "THIRDS_SECONDS", (3,)),),
+    "only long thirds": ((reflex, "THIRDS_SECONDS", (6,)),),
+    "surges though less is answered": ((reflex, "AS_EVER", 0.0),),
+    "waiting is not told from service": ((reflex, "OVERFULL", math.inf),),
+    "a limit goes though it limits": ((reflex, "RELEASE_HEADROOM", 0.0),),
+    "a limit goes at once": ((reflex, "CALM_SECONDS", 0.0),),
+    "nothing is kept while a queue drains": ((reflex, "KEPT_SHARE", 0.0),),
+    "a queue is not drained": ((reflex, "SETTLE_SECONDS", math.inf),),
+    "no gateway counts as well": ((reflex, "WELL_EVIDENCE", 0.0),),
 }
 ROWS = tuple(name for name in TUNING if name not in WEEKS)
 
@@ -87,9 +108,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m laboratory.ablations", description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--scenario", action="append", choices=ROWS)
+    parser.add_argument("--switch", action="append", choices=[name for name in SWITCHES if name != BASE])
     chosen = parser.parse_args(arguments)
-    rows = chosen.scenario or ROWS
-    tasks = [(switch, row, seed) for switch in SWITCHES for row in rows for seed in TUNING_SEEDS[: chosen.seeds]]
+    rows, switches = chosen.scenario or ROWS, [BASE, *(chosen.switch or [name for name in SWITCHES if name != BASE])]
+    tasks = [(switch, row, seed) for row in rows for seed in TUNING_SEEDS[: chosen.seeds] for switch in switches]
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     with Pool(os.cpu_count() or 1, initializer=os.nice, initargs=(10,)) as pool:
         for done, (switch, row, measured) in enumerate(pool.imap_unordered(_trial, tasks), 1):
@@ -98,14 +120,14 @@ def main(arguments: list[str] | None = None) -> int:
     print(file=sys.stderr)
     print("| switched off | goodput, ‰ | in doubt | refusals | flips an hour | most missed by |")
     print("|---|---:|---:|---:|---:|---|")
-    for switch in SWITCHES:
+    for switch in switches:
         print(_line(found, switch, rows))
     return 0
 
 
 def _line(found: dict[tuple[str, str], list[dict[str, Any]]], switch: str, rows: tuple[str, ...] | list[str]) -> str:
     def change(row: str, figure: str) -> float:
-        return _mean(found[switch, row], figure) - _mean(found["as it is", row], figure)
+        return _mean(found[switch, row], figure) - _mean(found[BASE, row], figure)
 
     lost = sorted(rows, key=lambda row: change(row, "goodput"))[:3]
     doubted = sorted(rows, key=lambda row: -change(row, "in_doubt"))[:2]

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from payonce.routing.detection.memory import (
     ENOUGH_COUNTS,
-    ENOUGH_SAMPLES,
     FADE_SECONDS,
     KEPT_WINDOWS,
     LEARN_SECONDS,

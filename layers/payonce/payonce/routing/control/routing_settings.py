@@ -26,8 +26,8 @@ class RoutingSettings:
     """The settings. ``neutral`` are the static weights per gateway, used without any forecast; they sum to 1.
 
     ``slo_ms`` is the latency that 95 % of payments should stay below. ``hold_seconds`` is how long a
-    gateway is held to what it did: what is known of a demoted one fades with twice that time constant, and more slowly
-    after a relapse. A document is valid for ``life_seconds``.
+    gateway is held to what it did: what is known of a demoted one fades with twice that time constant. A document is
+    valid for ``life_seconds``.
     """
 
     neutral: dict[str, float]

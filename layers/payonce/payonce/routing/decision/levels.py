@@ -26,4 +26,5 @@ def step(before: float, trusted: float, *, seconds: float) -> float:
     """Return the level after one step, ``seconds`` after the last, for the part it is ``trusted`` with now."""
     if trusted >= (WHOLE if before < 1 else CUT):
         trusted = 1.0
-    return max(LEAST, min(trusted, max(RAISE_FROM, before * RAISE ** min(MOST_SECONDS, seconds))))
+    raised: float = before * RAISE ** min(MOST_SECONDS, seconds)
+    return max(LEAST, min(trusted, max(RAISE_FROM, raised)))

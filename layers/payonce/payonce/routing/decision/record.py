@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from payonce.routing.decision.decide import Decision
     from payonce.routing.decision.state import State
 
-VERSION = 3
+VERSION = 4
 
 
 def record(state: State, observed: Observation, settings: RoutingSettings, now_ms: int, decision: Decision) -> bytes:
