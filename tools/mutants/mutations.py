@@ -39,12 +39,14 @@ class Mutant:
     """A change of a module, in its ``line``: ``before`` becomes ``after``.
 
     ``function`` is the outermost function or method around it, "" outside of functions. Only a test that executes a
-    line from the first to the last of ``executed`` can see it. ``text`` is the line, for people, and ``statement``
-    the first line of its statement, with what it is indented by.
+    line from the first to the last of ``executed`` can see it. ``owner`` is the class or function whose field or
+    default it changes, "" elsewhere. ``text`` is the line, for people, and ``statement`` the first line of its
+    statement, with what it is indented by.
     """
 
     module: str
     function: str
+    owner: str
     operator: str
     line: int
     executed: tuple[int, int]
@@ -191,10 +193,12 @@ class _Finder(cst.CSTVisitor):
 
     def _changed(self, operator: str, target: cst.CSTNode, changes: Iterator[cst.CSTNode]) -> Iterator[Mutant]:
         span = self.get_metadata(ByteSpanPositionProvider, target)
+        is_executed = bool(self._functions) and not self._in_signature
         for change in changes:
             yield Mutant(
                 module=self._module,
-                function=".".join(self._names) if self._functions and not self._in_signature else "",
+                function=".".join(self._names) if is_executed else "",
+                owner="" if is_executed or not self._names else self._names[0],
                 operator=operator,
                 line=self.get_metadata(PositionProvider, target).start.line,
                 executed=self._executed(target, change),
