@@ -31,10 +31,13 @@ def payment(status: PaymentStatus = PaymentStatus.AUTHORIZED, *, account: str = 
 
 
 def test_a_payment_of_which_nothing_is_known_has_moved_nothing() -> None:
-    """Fails when an amount can be captured or refunded that no gateway has told of."""
+    """Fails when an amount can be captured or refunded that no gateway has told of, or a reference counts that was
+    never sent.
+    """
     made = payment()
     moved = (made.captured_minor, made.refunded_minor, made.reversed_minor, made.disputed_minor)
     assert (moved, made.capturable_minor, made.refundable_minor) == ((0, 0, 0, 0), 0, 0)
+    assert made.attempts == 1
 
 
 def test_a_change_makes_the_next_version_and_no_other() -> None:
