@@ -141,20 +141,22 @@ def test_a_branch_that_is_never_taken_is_seen_by_who_takes_it(mutants: list[Muta
 
 
 def test_a_default_is_seen_by_who_names_its_function(mutants: list[Mutant], tmp_path: Path) -> None:
-    """Fails when a field of a class, or a default, is said to survive the test that compares it: that executes no line
-    of the module.
+    """Fails when a class's field, a default or a constant is said to survive the test that compares it: that executes
+    no line of the module.
     """
     [default] = [each for each in mutants if each.operator == "truth"]
-    (tmp_path / "test_it.py").write_text("assert pay.__defaults__ == (False,)")
+    [limit] = [each for each in mutants if each.operator == "number"]
+    (tmp_path / "test_it.py").write_text("assert (pay.__defaults__, LIMIT) == ((False,), 500)")
     (tmp_path / "test_another.py").write_text("assert payment and repay")
     tests = {
         f"{tmp_path}/{name}.py::test": {"passed": passed, "seconds": 0.1, "lines": {}}
         for name, passed in (("test_it", True), ("test_another", True), ("test_gone", True))
     }
-    assert Selection(tests, ["small.py"]).of(default, seconds=9) == [f"{tmp_path}/test_it.py::test"]
+    for mutant in (default, limit):
+        assert Selection(tests, []).of(mutant, seconds=9) == [f"{tmp_path}/test_it.py::test"]
     for test in tests.values():
         test["passed"] = False
-    assert Selection(tests, ["small.py"]).of(default, seconds=9) == []
+    assert Selection(tests, []).of(default, seconds=9) == []
 
 
 def test_only_what_differs_is_shown() -> None:

@@ -71,7 +71,7 @@ class Selection:
 
         Of the others, one case of each test comes before a second case of any: a test's cases see about the same.
         """
-        found = set().union(*(self._executing[place] for place in self._places(mutant)), self._naming(mutant.owner))
+        found = set().union(*(self._executing[place] for place in self._places(mutant)), self._naming(mutant))
         if not found and not mutant.function:  # only an import uses it, as a default does
             found = set().union(*(tests for (module, _), tests in self._executing.items() if module == mutant.module))
         found -= self.unreliable
@@ -97,8 +97,9 @@ class Selection:
         """Return the tests that killed mutants of the same function, the last one last."""
         return self._killers[mutant.module, mutant.function]
 
-    def _naming(self, owner: str) -> set[str]:
-        """Return the tests whose file names the class or function: to see its fields they need execute none of it."""
+    def _naming(self, mutant: Mutant) -> set[str]:
+        """Return the tests whose file names the class or constant: to see its value they need execute no line of it."""
+        owner = mutant.owner or constant_of(mutant)
         if owner and owner not in self._named:
             word = re.compile(rf"\b{owner}\b")
             files = {test: ROOT / test.partition("::")[0] for test in self._tests}
