@@ -39,6 +39,9 @@ CONSTANT = "MIN_WINDOW_SECONDS = 24 * HOUR_SECONDS"
 ITS_TEST = "test_a_guard_shorter_than_the_window_stops_the_start"
 SOURCE = '''
 """A module."""
+with needs("card"):
+    import cards
+
 LIMIT: Final = 500
 
 
@@ -131,11 +134,11 @@ def test_what_is_changed(mutants: list[Mutant]) -> None:
 
 def test_a_branch_that_is_never_taken_is_seen_by_who_takes_it(mutants: list[Mutant]) -> None:
     [never] = [each for each in mutants if each.operator == "condition" and each.after == "False"]
-    seen = {"small.py": [9]}
+    seen = {"small.py": [12]}
     tests = {
         "passes_by": {"passed": True, "seconds": 0.1, "lines": seen},
-        "goes_in": {"passed": True, "seconds": 0.2, "lines": {"small.py": [9, 10]}},
-        "fails_anyway": {"passed": False, "seconds": 0.1, "lines": {"small.py": [9, 10]}},
+        "goes_in": {"passed": True, "seconds": 0.2, "lines": {"small.py": [12, 13]}},
+        "fails_anyway": {"passed": False, "seconds": 0.1, "lines": {"small.py": [12, 13]}},
     }
     assert Selection(tests, ["small.py"]).of(never, seconds=9) == ["goes_in"]
 
