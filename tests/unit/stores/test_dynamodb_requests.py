@@ -596,3 +596,10 @@ def test_what_dynamodb_does_not_store_is_refused_before_it_is_sent() -> None:
         to_attributes({"x": nested})
         with pytest.raises(StoreRequestInvalid, match="31 levels"):
             to_attributes({"x": wrap(nested)})
+        # What is converted on the way down stands as deep as it stands.
+        within: Any = wrap("a")
+        for _ in range(30):
+            within = [within]
+        to_attributes({"x": within})
+        with pytest.raises(StoreRequestInvalid, match="31 levels"):
+            to_attributes({"x": [within]})
