@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -187,6 +188,11 @@ def test_an_entry_that_does_not_fit_is_told(mutants: list[Mutant], tmp_path: Pat
     killed = Verdict(limit, "tests/x.py::test", 0.1, 1)
     assert refuted([entry], [killed]) == [killed]
     assert refuted([entry], [Verdict(limit, "", 0.1, 1)]) == []
+    [raised] = [each for each in mutants if each.change == ("amount > LIMIT and not twice", "True")]
+    for within, meant in (("", True), ("pay", True), ("repay", False)):
+        assert (
+            replace(entry, text=raised.text, before=raised.before, after="True", within=within).matches(raised) == meant
+        )
     (tmp_path / "list.toml").write_text(
         '[[equivalent]]\nmodule = "a.py"\ntext = "x"\nbefore = "1"\nafter = "0"\nwhy = "it is"\n'
     )

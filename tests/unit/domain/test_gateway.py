@@ -8,6 +8,7 @@ import pytest
 
 from payonce.domain.gateway import (
     CANCELED,
+    MAX_URL_CHARACTERS,
     PAYMENT_EXPIRED,
     ActionType,
     CaptureMethod,
@@ -46,6 +47,12 @@ def test_the_words_are_those_that_are_published() -> None:
     schemas = json.loads((REPOSITORY / "openapi.json").read_text())["components"]["schemas"]
     for words in (PaymentMethodType, CaptureMethod, ActionType, DisputeStatus):
         assert {each.value for each in words} == set(schemas[words.__name__]["enum"])
+
+
+def test_an_address_may_be_as_long_as_is_published() -> None:
+    """Fails when an adapter drops an address that a merchant may send, or asks for one that no merchant may."""
+    body = json.loads((REPOSITORY / "openapi.json").read_text())["components"]["schemas"]["PaymentBody"]
+    assert body["properties"]["return_url"]["anyOf"][0]["maxLength"] == MAX_URL_CHARACTERS == 2_000
 
 
 def test_words_that_are_stored_stay() -> None:
