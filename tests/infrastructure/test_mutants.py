@@ -163,6 +163,14 @@ def test_a_default_is_seen_by_who_names_its_function(mutants: list[Mutant], tmp_
     assert Selection(tests, []).of(default, seconds=9) == []
 
 
+def test_what_only_an_import_executes_is_seen_by_who_executes_its_users() -> None:
+    """Fails when a module of constants, such as scripts for a server, is said to survive without a test being run."""
+    [change, *_] = [each for each in mutants_of("stores/redis_scripts.py") if each.statement.startswith("_CHANGE")]
+    lines = {"a": {"stores/redis_transitions.py": [1]}, "b": {"domain/ids.py": [1]}}
+    tests = {name: {"passed": True, "seconds": 0.1, "lines": seen} for name, seen in lines.items()}
+    assert Selection(tests, MODULES).of(change, seconds=9) == ["a"]
+
+
 def test_only_what_differs_is_shown() -> None:
     assert change_of("f(a, b=1, c=2)", "f(a, c=2)") == ("b=1", "")
     assert change_of("(A, B)", "(B,)") == ("A", "")
