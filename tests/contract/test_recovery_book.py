@@ -34,6 +34,14 @@ def test_one_feeder_leads_until_it_resigns_or_its_time_is_over(database: Databas
     assert book.lead("third", kept_ms) is not None
 
 
+def test_two_releases_look_for_the_lead_in_one_place(database: Database) -> None:
+    """Fails when it is kept elsewhere: while a release is rolled out, two would feed at once, each at the full pace."""
+    Book(database).lead("first", NOW_MS)
+    item = database.get(Table.ROUTING, {"pk": "RECOVERY", "sk": "FEEDER"})
+    assert item is not None
+    assert (item["leader"], item["until_ms"]) == ("first", NOW_MS + LEAD_MS)
+
+
 def test_the_next_feeder_is_told_what_was_released_and_the_lanes_state(database: Database) -> None:
     book = Book(database)
     book.lead("first", NOW_MS)

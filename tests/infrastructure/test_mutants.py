@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -39,6 +40,9 @@ CONSTANT = "MIN_WINDOW_SECONDS = 24 * HOUR_SECONDS"
 ITS_TEST = "test_a_guard_shorter_than_the_window_stops_the_start"
 SOURCE = '''
 """A module."""
+with needs("card"):
+    import cards
+
 LIMIT: Final = 500
 
 
@@ -131,13 +135,40 @@ def test_what_is_changed(mutants: list[Mutant]) -> None:
 
 def test_a_branch_that_is_never_taken_is_seen_by_who_takes_it(mutants: list[Mutant]) -> None:
     [never] = [each for each in mutants if each.operator == "condition" and each.after == "False"]
-    seen = {"small.py": [9]}
+    seen = {"small.py": [12]}
     tests = {
         "passes_by": {"passed": True, "seconds": 0.1, "lines": seen},
-        "goes_in": {"passed": True, "seconds": 0.2, "lines": {"small.py": [9, 10]}},
-        "fails_anyway": {"passed": False, "seconds": 0.1, "lines": {"small.py": [9, 10]}},
+        "goes_in": {"passed": True, "seconds": 0.2, "lines": {"small.py": [12, 13]}},
+        "fails_anyway": {"passed": False, "seconds": 0.1, "lines": {"small.py": [12, 13]}},
     }
     assert Selection(tests, ["small.py"]).of(never, seconds=9) == ["goes_in"]
+
+
+def test_a_default_is_seen_by_who_names_its_function(mutants: list[Mutant], tmp_path: Path) -> None:
+    """Fails when a class's field, a default or a constant is said to survive the test that compares it: that executes
+    no line of the module.
+    """
+    [default] = [each for each in mutants if each.operator == "truth"]
+    [limit] = [each for each in mutants if each.operator == "number"]
+    (tmp_path / "test_it.py").write_text("assert (pay.__defaults__, LIMIT) == ((False,), 500)")
+    (tmp_path / "test_another.py").write_text("assert payment and repay")
+    tests = {
+        f"{tmp_path}/{name}.py::test": {"passed": passed, "seconds": 0.1, "lines": {}}
+        for name, passed in (("test_it", True), ("test_another", True), ("test_gone", True))
+    }
+    for mutant in (default, limit):
+        assert Selection(tests, []).of(mutant, seconds=9) == [f"{tmp_path}/test_it.py::test"]
+    for test in tests.values():
+        test["passed"] = False
+    assert Selection(tests, []).of(default, seconds=9) == []
+
+
+def test_what_only_an_import_executes_is_seen_by_who_executes_its_users() -> None:
+    """Fails when a module of constants, such as scripts for a server, is said to survive without a test being run."""
+    [change, *_] = [each for each in mutants_of("stores/redis_scripts.py") if each.statement.startswith("_CHANGE")]
+    lines = {"a": {"stores/redis_transitions.py": [1]}, "b": {"domain/ids.py": [1]}}
+    tests = {name: {"passed": True, "seconds": 0.1, "lines": seen} for name, seen in lines.items()}
+    assert Selection(tests, MODULES).of(change, seconds=9) == ["a"]
 
 
 def test_only_what_differs_is_shown() -> None:
@@ -165,6 +196,11 @@ def test_an_entry_that_does_not_fit_is_told(mutants: list[Mutant], tmp_path: Pat
     killed = Verdict(limit, "tests/x.py::test", 0.1, 1)
     assert refuted([entry], [killed]) == [killed]
     assert refuted([entry], [Verdict(limit, "", 0.1, 1)]) == []
+    [raised] = [each for each in mutants if each.change == ("amount > LIMIT and not twice", "True")]
+    for within, meant in (("", True), ("pay", True), ("repay", False)):
+        assert (
+            replace(entry, text=raised.text, before=raised.before, after="True", within=within).matches(raised) == meant
+        )
     (tmp_path / "list.toml").write_text(
         '[[equivalent]]\nmodule = "a.py"\ntext = "x"\nbefore = "1"\nafter = "0"\nwhy = "it is"\n'
     )

@@ -68,7 +68,7 @@ AREAS: Final = (
     Area(
         folder="domain",
         names=("ids", "ledger", "money", "payment", "gateway"),
-        suites=(*_PROTOCOL, "tests/unit/gateways/test_vendor_setups.py"),
+        suites=(*_PROTOCOL, "tests/unit/gateways"),
     ),
     Area(
         folder="stores",

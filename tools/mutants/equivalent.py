@@ -25,7 +25,8 @@ class EquivalentError(Exception):
 class Equivalent:
     """Mutants of ``module`` in lines that read ``text`` (without its indentation), where ``before`` becomes ``after``.
 
-    ``why`` says why no test can tell them from the original.
+    ``within`` names the function, for a text that stands in several of which not all are meant. ``why`` says why no
+    test can tell them from the original.
     """
 
     module: str
@@ -33,10 +34,12 @@ class Equivalent:
     before: str
     after: str
     why: str
+    within: str = ""
 
     def matches(self, mutant: Mutant) -> bool:
         """Whether the entry means this mutant, which shows itself by the same words."""
-        return (mutant.module, mutant.text, mutant.change) == (self.module, self.text, (self.before, self.after))
+        said = (self.module, self.text, (self.before, self.after))
+        return (mutant.module, mutant.text, mutant.change) == said and self.within in {"", mutant.function}
 
 
 def read_equivalents(path: Path = TABLE) -> list[Equivalent]:
@@ -44,7 +47,7 @@ def read_equivalents(path: Path = TABLE) -> list[Equivalent]:
     wanted = {field.name for field in fields(Equivalent)}
     found = []
     for entry in tomllib.loads(path.read_text("utf-8")).get("equivalent", []):
-        if set(entry) != wanted or len(entry["why"].split()) < FEWEST_WORDS:
+        if set(entry) | {"within"} != wanted or len(entry["why"].split()) < FEWEST_WORDS:
             raise EquivalentError(f"{entry}: an entry has exactly {', '.join(sorted(wanted))}, and a reason")
         found.append(Equivalent(**entry))
     return found

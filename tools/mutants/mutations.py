@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SOURCES: Final = Path("layers/payonce/payonce")  # what ``module`` is relative to
-# What says nothing at run time, and what is said to people or to a log and decides nothing.
+# What says nothing at run time, and what is said to people or to a log and decides nothing. The extra that ``needs``
+# names is a part of its import: tests/infrastructure/test_extras.py reads it in the source.
 LEFT_OUT: Final = (
     m.Import()
     | m.ImportFrom()
@@ -29,6 +30,7 @@ LEFT_OUT: Final = (
     | m.Assign(targets=[m.AssignTarget(target=m.Name("__all__"))])
     | m.If(test=m.Name("TYPE_CHECKING"))
     | m.SimpleStatementLine(body=[m.Expr(m.SimpleString() | m.ConcatenatedString())])
+    | m.Call(func=m.Name("needs"))
     | m.Call(func=m.Attribute(value=m.Name("_logger") | m.Name("logger") | m.Name("_log")))
 )
 UNTESTED: Final = "# pragma: no cover"  # the project's mark for what no test can reach, with its reason
@@ -39,12 +41,14 @@ class Mutant:
     """A change of a module, in its ``line``: ``before`` becomes ``after``.
 
     ``function`` is the outermost function or method around it, "" outside of functions. Only a test that executes a
-    line from the first to the last of ``executed`` can see it. ``text`` is the line, for people, and ``statement``
-    the first line of its statement, with what it is indented by.
+    line from the first to the last of ``executed`` can see it. ``owner`` is the class or function whose field or
+    default it changes, "" elsewhere. ``text`` is the line, for people, and ``statement`` the first line of its
+    statement, with what it is indented by.
     """
 
     module: str
     function: str
+    owner: str
     operator: str
     line: int
     executed: tuple[int, int]
@@ -191,10 +195,12 @@ class _Finder(cst.CSTVisitor):
 
     def _changed(self, operator: str, target: cst.CSTNode, changes: Iterator[cst.CSTNode]) -> Iterator[Mutant]:
         span = self.get_metadata(ByteSpanPositionProvider, target)
+        is_executed = bool(self._functions) and not self._in_signature
         for change in changes:
             yield Mutant(
                 module=self._module,
-                function=".".join(self._names) if self._functions and not self._in_signature else "",
+                function=".".join(self._names) if is_executed else "",
+                owner="" if is_executed or not self._names else self._names[0],
                 operator=operator,
                 line=self.get_metadata(PositionProvider, target).start.line,
                 executed=self._executed(target, change),

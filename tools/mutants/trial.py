@@ -58,6 +58,7 @@ class Selection:
         self._modules = modules
         self._executing: dict[tuple[str, int], set[str]] = defaultdict(set)
         self._killers: dict[tuple[str, str], list[str]] = defaultdict(list)
+        self._named: dict[str, set[str]] = {}  # tests by the class or function that their file names
         self.unreliable: set[str] = set()
         for nodeid, test in tests.items():
             if test["passed"]:
@@ -70,9 +71,10 @@ class Selection:
 
         Of the others, one case of each test comes before a second case of any: a test's cases see about the same.
         """
-        found = set().union(*(self._executing[place] for place in self._places(mutant)))
+        found = set().union(*(self._executing[place] for place in self._places(mutant)), self._naming(mutant))
         if not found and not mutant.function:  # only an import uses it, as a default does
-            found = set().union(*(tests for (module, _), tests in self._executing.items() if module == mutant.module))
+            using = self._naming_module(mutant.module)
+            found = set().union(*(tests for (module, _), tests in self._executing.items() if module in using))
         found -= self.unreliable
         first = [test for test in reversed(self.killers(mutant)) if test in found]
         own = Path(mutant.module).stem
@@ -95,6 +97,23 @@ class Selection:
     def killers(self, mutant: Mutant) -> list[str]:
         """Return the tests that killed mutants of the same function, the last one last."""
         return self._killers[mutant.module, mutant.function]
+
+    def _naming(self, mutant: Mutant) -> set[str]:
+        """Return the tests whose file names the class or constant: to see its value they need execute no line of it."""
+        owner = mutant.owner or constant_of(mutant)
+        if owner and owner not in self._named:
+            word = re.compile(rf"\b{owner}\b")
+            files = {test: ROOT / test.partition("::")[0] for test in self._tests}
+            naming = {file for file in set(files.values()) if file.is_file() and word.search(file.read_text("utf-8"))}
+            passing = {test for test in files if self._tests[test]["passed"]}
+            self._named[owner] = {test for test in passing if files[test] in naming}
+        return self._named.get(owner, set())
+
+    def _naming_module(self, module: str) -> set[str]:
+        """Return the module, and those that import it: it may have no line that a test executes."""
+        word = re.compile(rf"\b{Path(module).stem}\b")
+        files = {other: ROOT / SOURCES / other for other in self._modules}
+        return {module, *(other for other, file in files.items() if word.search(file.read_text("utf-8")))}
 
     def _places(self, mutant: Mutant) -> Iterable[tuple[str, int]]:
         if mutant.function:

@@ -79,11 +79,11 @@ class PaperBank:
         return [f"{method} {url.removeprefix('http://bank/v1')}" for method, url, _, _ in self.asked]
 
 
-def on(*answers: Exchange) -> tuple[SandboxBankGateway, PaperBank]:
+def on(*answers: Exchange, base_url: str = "http://bank/v1/") -> tuple[SandboxBankGateway, PaperBank]:
     paper = PaperBank(list(answers))
     exchange: Any = paper
     gateway = SandboxBankGateway(
-        name="banks-bank", base_url="http://bank/v1/", token="token-1", capabilities=HONOURING, exchange=exchange
+        name="banks-bank", base_url=base_url, token="token-1", capabilities=HONOURING, exchange=exchange
     )
     return gateway, paper
 
@@ -331,6 +331,24 @@ def test_an_entry_of_the_configuration_makes_the_adapter() -> None:
     options = {"url": "http://bank", "key_retention_seconds": "3600", "lookup_authoritative_after_seconds": "7"}
     told = sandbox_bank_from_options("bank", options, secrets, ManualClock()).capabilities
     assert told == replace(least, key_retention_seconds=3600, lookup_authoritative_after_seconds=7.0)
+
+
+def test_only_slashes_are_cut_off_the_banks_address() -> None:
+    """Fails when the end of an address is lost, and another path is asked, which knows no payment."""
+    gateway, bank = on(answer({"operations": []}), base_url="http://bank/X//")
+    assert gateway.find(PAYMENT, SOON) == NotFound()
+    assert bank.asked[0][1] == "http://bank/X/operations?reference=pay_1-1"
+
+
+def test_an_answer_of_a_few_kilobytes_is_read_and_a_flood_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails when every answer is cut off, so that each payment is in doubt, or a broken bank fills the memory."""
+    made: list[int] = []
+    monkeypatch.setattr(
+        "payonce.gateways.sandbox_bank.DeadlineExchange",
+        lambda _clock, *, max_answer_bytes: made.append(max_answer_bytes),
+    )
+    sandbox_bank_from_options("bank", {"url": "http://bank"}, {"sandbox_bank_api_key": "token-1"}, ManualClock())
+    assert made == [262_144]
 
 
 def test_the_adapter_that_is_made_sends_to_its_bank(monkeypatch: pytest.MonkeyPatch) -> None:

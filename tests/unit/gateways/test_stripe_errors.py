@@ -274,7 +274,14 @@ def test_what_stripe_keeps_under_the_key_is_not_sent_again(given: Any, repeatabl
 
 
 @pytest.mark.parametrize("kind", [OperationKind.CAPTURE, OperationKind.REFUND])
-@pytest.mark.parametrize("given", [error(400, "amount_too_large"), error(400, None, param="amount")])
+@pytest.mark.parametrize(
+    "given",
+    [
+        error(400, "amount_too_large"),
+        error(400, None, param="amount"),
+        error(400, None, param="amount_to_capture"),
+    ],
+)
 def test_an_amount_that_is_too_large_for_a_follow_up_has_to_be_looked_into(kind: OperationKind, given: Any) -> None:
     """Our claim has reserved it, so that somebody else has taken it. Fails when the refusal is final at once."""
     outcome = gateway_on(given)[0].submit(instruction(kind), SOON)

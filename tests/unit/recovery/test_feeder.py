@@ -154,9 +154,10 @@ def test_a_run_without_anything_to_do_ends_at_once_and_writes_nothing() -> None:
     bench = Bench()
     before = bench.clock.ms
     bench.database.write = refuse  # type: ignore[method-assign, assignment]
-    assert bench.run() == FeederReport(
+    nothing = FeederReport(
         in_doubt=0, oldest_seconds=0, waiting=0, released=0, concluded=0, unanswered=0, drain_seconds=0, failed=0
     )
+    assert bench.run() == nothing == FeederReport()
     del bench.database.write
     assert (bench.clock.ms, bench.book.lead("other", before)) == (before, bench.book.lead("other", before))
 
@@ -236,12 +237,31 @@ def test_while_all_are_silent_nothing_is_done_between_their_probes() -> None:
     bench.open(1_000, lane="later")
     bench.open(1_000, lane="dead")
     bench.feeder().run(Deadline(bench.clock.ms + 10 * RUN_MS))
-    for lane in bench.bounds:
-        probes = [at_ms for at_ms, message in bench.sent if message.lane == lane][-20:]
-        assert {later - earlier for earlier, later in pairwise(probes)} == {LONGEST_PAUSE_MS}
+    probes = {lane: [at_ms for at_ms, message in bench.sent if message.lane == lane][-20:] for lane in bench.bounds}
+    for times in probes.values():
+        assert {later - earlier for earlier, later in pairwise(times)} == {LONGEST_PAUSE_MS}
+    assert not {*probes["dead"]} & {*probes["later"]}  # neither waits for the other
     heard_at_ms = {at_ms + 1_000 for at_ms, _ in bench.sent}
     idle = [at_ms for at_ms in bench.ticks if at_ms not in heard_at_ms | {sent_ms for sent_ms, _ in bench.sent}]
     assert [at_ms for at_ms in idle if at_ms > silent_at_ms + 60_000] == []
+
+
+def test_an_answer_is_heard_a_second_later_while_another_gateway_is_silent() -> None:
+    """Fails when the feeder then sleeps until the next probe, and the claims of who is back wait as long."""
+    bench = Bench(bounds={"dead": BOUND, "back": BOUND})
+    silent_at_ms, back_at_ms = bench.clock.ms + 5_000, bench.clock.ms + 40_000
+
+    def ask(message: AskMessage) -> Asked:
+        answering = {"dead": bench.clock.ms < silent_at_ms, "back": bench.clock.ms >= back_at_ms}
+        return answers(message) if answering[message.lane] else silence(message)
+
+    bench.ask = ask
+    for lane in bench.bounds:
+        bench.open(500, lane=lane)
+    bench.run()
+    sent = [(at_ms, len(message.claims)) for at_ms, message in bench.sent if message.lane == "back"]
+    first = next(place for place, (_, claims) in enumerate(sent) if claims > 1)
+    assert sent[first][0] - sent[first - 1][0] == 1_000
 
 
 def test_a_gateway_that_is_back_does_not_wait_for_a_limit_that_is_gone() -> None:

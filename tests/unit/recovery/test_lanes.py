@@ -261,6 +261,34 @@ def test_one_bad_second_slows_it_down_once_and_never_below_one_request() -> None
     assert hand.lane.pace == 1.0
 
 
+def test_a_lane_that_nobody_has_heard_of_is_kept_as_one() -> None:
+    """Fails when a gateway begins with a silence, a share of unanswered requests, or a pause that it never had."""
+    assert Lane(BOUND).to_json() == {
+        "pace": BOUND / 8,
+        "cost": MOST_REQUESTS,
+        "tokens": 0.0,
+        "at_ms": 0,
+        "answers": False,
+        "is_steady": False,
+        "unanswered_share": 0.0,
+        "silent_since_ms": 0,
+        "answering_since_ms": 0,
+        "unanswered_in_row": 0,
+        "probe_at_ms": 0,
+        "probe_pause_ms": 0,
+        "heard": {"claims": 0, "requests": 0, "unanswered": 0, "concluded": 0},
+    }
+
+
+def test_claims_that_were_left_alone_say_nothing_of_what_a_claim_takes() -> None:
+    """Copies of a message, such as those of a lane in an outage. Fails when a turn of ten claims that asked nothing
+    counts as one request a claim: the next ones, which ask and send, come at twice the pace.
+    """
+    lane = Lane(BOUND, is_judged=False)
+    lane.hear(Asked(claims=10), START_MS)
+    assert lane.cost == MOST_REQUESTS
+
+
 def test_the_next_run_goes_on_where_this_one_ended() -> None:
     hand = answering()
     stored = hand.lane.to_json()

@@ -567,7 +567,18 @@ def test_a_binary_comes_through_a_stream_as_base64() -> None:
 
 def test_what_dynamodb_does_not_store_is_refused_before_it_is_sent() -> None:
     """Fails when the first merchant's request finds it out."""
-    for value in (1.0, {1, 2}, object(), "\ud800", 10**38, -(10**38), {1: "a"}, {"a": [0.5]}, MappingProxyType({2: 3})):
+    for value in (
+        1.0,
+        {1, 2},
+        object(),
+        "\ud800",
+        10**38,
+        -(10**38),
+        {1: "a"},
+        {"a": 1, 2: "b"},
+        {"a": [0.5]},
+        MappingProxyType({2: 3}),
+    ):
         with pytest.raises(StoreRequestInvalid):
             to_attributes({"x": value})
     with pytest.raises(TypeError, match="SS"):
@@ -585,3 +596,10 @@ def test_what_dynamodb_does_not_store_is_refused_before_it_is_sent() -> None:
         to_attributes({"x": nested})
         with pytest.raises(StoreRequestInvalid, match="31 levels"):
             to_attributes({"x": wrap(nested)})
+        # What is converted on the way down stands as deep as it stands.
+        within: Any = wrap("a")
+        for _ in range(30):
+            within = [within]
+        to_attributes({"x": within})
+        with pytest.raises(StoreRequestInvalid, match="31 levels"):
+            to_attributes({"x": [within]})

@@ -116,9 +116,8 @@ class SandboxBankGateway:
             return Unknown("the bank's answer is not usable")
         if not operations:
             return NotFound()
-        if instruction.kind is not OperationKind.SETUP:
-            of_kind = [row for row in operations if object_of(row).get("kind") == instruction.kind.value]
-            operations = of_kind or operations
+        of_kind = [row for row in operations if object_of(row).get("kind") == instruction.kind.value]
+        operations = of_kind or operations  # a list of set-ups has nothing else, and names no kind
         succeeded = [row for row in operations if isinstance(row, dict) and row.get("status") == "succeeded"]
         if len(succeeded) > 1:
             get_logger().error(

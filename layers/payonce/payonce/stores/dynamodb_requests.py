@@ -34,7 +34,7 @@ def from_stream_image(image: Mapping[str, Any]) -> Item:
 def _attribute(value: Any, depth: int = 0) -> dict[str, Any]:
     """Return one value in attribute-value form. It accepts what ``storable`` accepts."""
     convert = _CONVERSIONS.get(type(value))
-    return _attribute(storable(value, depth=depth), depth) if convert is None else convert(value, depth)
+    return _attribute(storable(value), depth) if convert is None else convert(value, depth)
 
 
 def _text(value: str, _depth: int) -> dict[str, Any]:
