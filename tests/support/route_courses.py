@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING
 
-from payonce.routing.detection.memory import FADE_SECONDS, ENOUGH_SAMPLES, RouteMemory, follow
+from payonce.routing.detection.memory import ENOUGH_SAMPLES, FADE_SECONDS, RouteMemory, follow
 from payonce.routing.detection.verdict import Field
 from payonce.routing.signals.observation import Cell, CellSignals
 from payonce.routing.signals.sketch import LatencySketch

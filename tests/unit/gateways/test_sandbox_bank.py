@@ -5,8 +5,7 @@ How it stands a bank's faults is tested against the bank itself, in tests/contra
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -33,14 +32,13 @@ from payonce.domain.gateway import (
 )
 from payonce.domain.money import Money, Zero
 from payonce.gateways.deadline_exchange import DeadlineExchange
-from payonce.gateways.sandbox_bank import SandboxBankGateway, sandbox_bank_from_options
-from payonce.ports import Deadline
+from payonce.gateways.sandbox_bank import sandbox_bank_from_options
+from tests.support.paper_bank import SOON, PaperBank, answer, on
 from tests.support.world import HONOURING, ManualClock
 
 if TYPE_CHECKING:
     from payonce.domain.exchange import Exchange
 
-SOON = Deadline(2_000_000_000_000)
 K = OperationKind
 HEADERS = {"authorization": "Bearer token-1", "content-type": "application/json"}
 PAYMENT = Instruction(
@@ -58,38 +56,6 @@ PAYMENT = Instruction(
 REFUND = replace(PAYMENT, kind=K.REFUND, gateway_reference="ref_1-1", gateway_charge_id="ch_1")
 DONE = Succeeded("ch_1", "op_1")
 WAITING = AwaitsPayer("ch_1", "requires_action")
-
-
-@dataclass
-class PaperBank:
-    """Gives its answers in order, the last one again and again."""
-
-    answers: list[Exchange]
-    asked: list[tuple[str, str, dict[str, str], Any]] = field(default_factory=list)
-
-    def send(self, method: str, url: str, *, headers: dict[str, str], body: bytes | None, deadline: Deadline) -> Any:
-        """See ``DeadlineExchange``."""
-        assert deadline == SOON
-        self.asked.append((method, url, headers, None if body is None else json.loads(body)))
-        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-
-    @property
-    def lines(self) -> list[str]:
-        """What was asked, without headers and bodies."""
-        return [f"{method} {url.removeprefix('http://bank/v1')}" for method, url, _, _ in self.asked]
-
-
-def on(*answers: Exchange, base_url: str = "http://bank/v1/") -> tuple[SandboxBankGateway, PaperBank]:
-    paper = PaperBank(list(answers))
-    exchange: Any = paper
-    gateway = SandboxBankGateway(
-        name="banks-bank", base_url=base_url, token="token-1", capabilities=HONOURING, exchange=exchange
-    )
-    return gateway, paper
-
-
-def answer(document: Any, status: int = 200) -> Answered:
-    return Answered(status, {}, json.dumps(document).encode())
 
 
 def error(status: int, code: str) -> Answered:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from payonce.domain.exchange import Answered, Lost, NotSent
+from payonce.domain.exchange import Lost, NotSent
 from payonce.domain.gateway import (
     AwaitsPayer,
     CaptureMethod,
@@ -24,11 +23,8 @@ from payonce.domain.gateway import (
     Unknown,
 )
 from payonce.domain.money import Money, Zero
-from payonce.gateways.sandbox_bank import SandboxBankGateway
-from payonce.ports import Deadline
-from tests.support.world import HONOURING
+from tests.support.paper_bank import SOON, answer, on
 
-SOON = Deadline(2_000_000_000_000)
 REFERENCE, CUSTOMER = "setup_1-1", "customer-7"
 SETUP = Instruction(
     kind=OperationKind.SETUP,
@@ -54,33 +50,6 @@ MANDATE = {"mandate_id": "man_1", "status": "active", "saved_method": "sm_1", "c
 SAVED = MethodSaved("set_1", "set_1", "sm_1", "man_1")
 
 
-@dataclass
-class PaperBank:
-    """Gives its answers in order, the last one again and again."""
-
-    answers: list[Any]
-    asked: list[tuple[str, str, Any]] = field(default_factory=list)
-
-    def send(self, method: str, url: str, *, headers: Any, body: bytes | None, deadline: Deadline) -> Any:
-        """See ``DeadlineExchange``."""
-        del headers, deadline
-        self.asked.append((method, url.removeprefix("http://bank"), json.loads(body) if body else None))
-        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-
-
-def on(*answers: Any) -> tuple[SandboxBankGateway, PaperBank]:
-    paper = PaperBank(list(answers))
-    exchange: Any = paper
-    gateway = SandboxBankGateway(
-        name="bank", base_url="http://bank", token="x", capabilities=HONOURING, exchange=exchange
-    )
-    return gateway, paper
-
-
-def answer(document: Any, status: int = 200) -> Answered:
-    return Answered(status, {}, json.dumps(document).encode())
-
-
 def row(status: str = "succeeded", **changes: Any) -> dict[str, Any]:
     saved = status == "succeeded"
     return {
@@ -99,7 +68,7 @@ def row(status: str = "succeeded", **changes: Any) -> dict[str, Any]:
 def test_what_is_sent() -> None:
     gateway, bank = on(answer(row(), 201))
     assert gateway.submit(SETUP, SOON) == SAVED
-    assert bank.asked == [
+    assert bank.told == [
         (
             "POST",
             "/setups",
@@ -138,7 +107,7 @@ def test_what_a_row_means(case: str) -> None:
     document, expected = ROWS[case]
     gateway, bank = on(answer({"setups": [document]}))
     assert gateway.find(SETUP, SOON) == expected
-    assert bank.asked == [("GET", f"/setups?reference={REFERENCE}", None)]
+    assert bank.told == [("GET", f"/setups?reference={REFERENCE}", None)]
     gateway, _ = on(answer(document, 201))
     assert gateway.submit(SETUP, SOON) == expected
 
@@ -172,7 +141,7 @@ def test_a_withdrawal_and_a_confirmation_are_the_set_ups_own() -> None:
     assert isinstance(gateway.withdraw(SETUP, waiting, SOON), Declined)
     gateway, other = on(answer(row()))
     assert gateway.confirm(SETUP, waiting, "ok", SOON) == SAVED
-    assert [bank.asked[0][1], other.asked[0][1]] == ["/setups/set_1/cancellations", "/setups/set_1/confirmations"]
+    assert [bank.told[0][1], other.told[0][1]] == ["/setups/set_1/cancellations", "/setups/set_1/confirmations"]
 
 
 def test_a_payer_who_was_faster_than_the_withdrawal_is_found() -> None:
@@ -185,7 +154,7 @@ def test_a_revocation_is_done_when_its_mandate_is_revoked() -> None:
     revoked = {**MANDATE, "status": "revoked"}
     gateway, bank = on(answer({"revocation_id": "rev_1", "mandate": revoked}, 201))
     assert gateway.submit(REVOCATION, SOON) == Succeeded("man_1", "sm_1")
-    assert bank.asked == [("POST", "/saved_methods/sm_1/revocations", {"reference": "rev_1-1"})]
+    assert bank.told == [("POST", "/saved_methods/sm_1/revocations", {"reference": "rev_1-1"})]
     for mandate in (MANDATE, {**revoked, "mandate_id": "man_2"}, None):
         gateway, _ = on(answer({"mandate": mandate}, 201))
         assert isinstance(gateway.submit(REVOCATION, SOON), Unknown)
@@ -206,13 +175,13 @@ def test_a_revocation_is_done_when_its_mandate_is_revoked() -> None:
 def test_whether_a_method_is_revoked_is_asked_of_its_mandate(given: Any, expected: type) -> None:
     gateway, bank = on(given)
     assert isinstance(gateway.find(REVOCATION, SOON), expected)
-    assert bank.asked == [("GET", "/mandates/man_1", None)]
+    assert bank.told == [("GET", "/mandates/man_1", None)]
 
 
 def test_a_method_without_a_mandate_can_not_be_asked_about() -> None:
     gateway, bank = on(answer({}))
     assert isinstance(gateway.find(replace(REVOCATION, gateway_charge_id=None), SOON), Unknown)
-    assert bank.asked == []
+    assert bank.told == []
 
 
 @pytest.mark.parametrize("saves", [True, False])
@@ -231,7 +200,7 @@ def test_a_payment_that_saves_its_method_names_it(saves: bool) -> None:
     gateway, bank = on(answer(booked, 201))
     expected = MethodSaved("ch_1", "op_1", "sm_1", "man_1") if saves else Succeeded("ch_1", "op_1")
     assert gateway.submit(charge, SOON) == expected
-    assert bank.asked[0][2].get("save_method") == (True if saves else None)
+    assert bank.told[0][2].get("save_method") == (True if saves else None)
     # What was saved before, and is charged now, is not saved again.
     gateway, _ = on(answer({**booked, "saved_method": "pm_1"}, 201))
     assert type(gateway.submit(charge, SOON)) is Succeeded
