@@ -6,13 +6,19 @@ import asyncio
 import contextlib
 import gc
 import threading
+import time
 from typing import Any
 
 import pytest
 
+from payonce.domain.errors import StoreUnavailable
 from payonce.idempotency import coroutines
+from payonce.idempotency.coroutines import _OnLoop
 from payonce.idempotency.handoff import in_thread
-from tests.support.shop import Shop
+from payonce.idempotency.in_process import CutOff
+from payonce.idempotency.records import RecordStatus
+from payonce.ports import Deadline
+from tests.support.shop import LEASE_MS, TIMEOUT_SECONDS, Shop
 
 PATIENCE_SECONDS = 10.0  # for a thread on a busy machine
 
@@ -69,8 +75,29 @@ def test_a_cancelled_call_reports_no_lost_error(store: str, monkeypatch: pytest.
     assert reported == []
 
 
+def test_a_caller_that_leaves_waits_for_a_second_at_most() -> None:
+    """As docs/in-process.md says. Fails when a cancellation, or a loop that has ended, keeps a thread for longer."""
+    shop, begun = Shop(), asyncio.Event()
+
+    @shop.operation(scope="shop_name")
+    async def pay(shop_name: str, order: str) -> None:
+        begun.set()
+        await asyncio.sleep(PATIENCE_SECONDS)
+
+    async def main() -> None:
+        task = asyncio.ensure_future(pay("s", "order-1"))
+        await begun.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    assert 0.5 <= coroutines.MAX_WAIT_FOR_ENGINE_SECONDS <= 1
+    assert 0.5 <= coroutines.LOOP_CHECK_SECONDS <= 1
+
+
 def test_each_cancellation_without_a_message_reaches_the_coroutine() -> None:
-    """Who cancels twice means it. Fails when the second time is taken for a repetition, which anyio makes of the first."""
+    """Who cancels twice means it. Fails when the second time is taken for one of anyio's repetitions of the first."""
     shop, reached = Shop(), list[str]()
 
     @shop.operation(scope="shop_name")
@@ -93,6 +120,143 @@ def test_each_cancellation_without_a_message_reaches_the_coroutine() -> None:
 
     asyncio.run(main())
     assert reached == ["before the first", "before the second", "the end"]
+
+
+def slow_claims(shop: Shop) -> tuple[threading.Event, threading.Event]:
+    """Hold up the shop's claims. Return the event that says that one has begun, and the one that lets it go on."""
+    claiming, go_on = threading.Event(), threading.Event()
+    claim = shop.store.claim
+
+    def slow(*arguments: Any) -> Any:
+        claiming.set()
+        go_on.wait(PATIENCE_SECONDS)
+        return claim(*arguments)
+
+    shop.store.claim = slow  # type: ignore[method-assign, assignment]
+    return claiming, go_on
+
+
+def wait_for_the_claim(shop: Shop) -> None:
+    """Block until the record is there, and a moment longer, in which the engine hands the coroutine to the loop."""
+    until_s = time.monotonic() + PATIENCE_SECONDS
+    while shop.record() is None:
+        assert time.monotonic() < until_s
+        time.sleep(0.005)
+    time.sleep(0.1)
+
+
+async def is_set(event: threading.Event) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not event.is_set():
+            await asyncio.sleep(0.005)
+
+
+def test_a_caller_who_is_cancelled_while_the_engine_claims_leaves_the_key_free() -> None:
+    """The cancellation is in the loop's queue before the coroutine is. Fails when the engine takes the one that never
+    began for one that is in doubt, or begins it.
+    """
+    shop = Shop()
+    claiming, go_on = slow_claims(shop)
+
+    @shop.operation(scope="shop_name")
+    async def pay(shop_name: str, order: str) -> None:
+        shop.shipped.append(order)
+
+    async def main() -> None:
+        task = asyncio.ensure_future(pay("s", "order-1"))
+        await is_set(claiming)
+        task.cancel()
+        go_on.set()
+        wait_for_the_claim(shop)  # it blocks the loop
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    no_thread_of_the_engine()
+    assert (shop.shipped, shop.record()) == ([], None)
+
+
+def test_a_coroutine_that_takes_too_long_on_a_loop_that_runs_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has taken over. Fails when its result is thrown away, and the key in doubt, while it is at work."""
+    monkeypatch.setattr(coroutines, "LOOP_CHECK_SECONDS", 0.02)
+    shop = Shop()
+
+    @shop.operation(scope="shop_name")
+    async def pay(shop_name: str, order: str) -> str:
+        shop.clock.ms += LEASE_MS
+        await asyncio.sleep(0.2)
+        return "paid"
+
+    assert asyncio.run(pay("s", "order-1")) == "paid"
+    record = shop.record()
+    assert record is not None
+    assert record.status is RecordStatus.COMPLETED
+
+
+def test_a_loop_that_stops_before_the_coroutine_began_frees_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails when what never began is in doubt, or begins when the loop is run again, beside another owner."""
+    monkeypatch.setattr(coroutines, "LOOP_CHECK_SECONDS", 0.02)
+    shop = Shop()
+    claiming, go_on = slow_claims(shop)
+
+    @shop.operation(scope="shop_name")
+    async def pay(shop_name: str, order: str) -> None:
+        shop.shipped.append(order)
+
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(pay("s", "order-1"))
+    loop.run_until_complete(is_set(claiming))
+    go_on.set()
+    wait_for_the_claim(shop)
+    shop.clock.ms += TIMEOUT_SECONDS * 1000
+    no_thread_of_the_engine()
+    assert shop.record() is None
+    with pytest.raises(StoreUnavailable):
+        loop.run_until_complete(task)
+    loop.close()
+    assert shop.shipped == []
+
+
+def test_a_loop_that_is_closed_under_a_coroutine_that_was_late_keeps_the_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails when the closed loop is asked to cancel the coroutine: its error would count as the function's own, after
+    which the doubt is asked about in seconds, and not when the lease is over.
+    """
+    monkeypatch.setattr(coroutines, "LOOP_CHECK_SECONDS", 0.2)
+    shop, begun = Shop(), threading.Event()
+
+    @shop.operation(scope="shop_name")
+    async def pay(shop_name: str, order: str) -> None:
+        begun.set()
+        await asyncio.sleep(PATIENCE_SECONDS)
+
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(pay("s", "order-1"))
+    loop.run_until_complete(is_set(begun))
+    left = asyncio.all_tasks(loop)
+    loop.close()
+    shop.clock.ms += TIMEOUT_SECONDS * 1000
+    no_thread_of_the_engine()
+    record = shop.record()
+    assert record is not None
+    assert (
+        record.lease_expires_at_ms == record.submit_horizon_ms == shop.clock.ms + LEASE_MS - TIMEOUT_SECONDS * 1000 - 1
+    )
+    for one in {task, *left}:  # nobody will await them any more
+        one._log_destroy_pending = False  # type: ignore[attr-defined]
+
+
+def test_a_loop_that_goes_on_while_it_is_given_up_makes_no_error_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is run again between two lines of the engine's thread: the coroutine is said to have begun, and has no task
+    yet. Fails when that ends in another error than "cut off", which keeps the lease.
+    """
+    monkeypatch.setattr(coroutines, "LOOP_CHECK_SECONDS", 0.0)
+    loop = asyncio.new_event_loop()
+    coroutine = _OnLoop(lambda: None, loop, Shop().clock)
+    coroutine._deadline = Deadline(0)
+    coroutine._left.set_running_or_notify_cancel()
+    with pytest.raises(CutOff):
+        coroutine._wait()
+    loop.close()
 
 
 def no_thread_of_the_engine() -> None:
