@@ -309,6 +309,25 @@ def test_recovery_tries_again_when_the_store_fails_for_a_moment(place: Place) ->
     assert place.job.resumed == 1
 
 
+def test_a_doubt_is_recovered_at_its_time_unless_there_is_news_of_it(place: Place) -> None:
+    """Fails when each sweep asks about each doubt at once: the gateways would be asked without a pause."""
+    place.store.park(
+        place.another(lease_ms=0),
+        StoredResponse(202, {}, b"pending"),
+        submit_horizon_ms=0,
+        retry_at_ms=place.clock.ms + 60_000,
+        ended_at_ms=0,
+        writes=(),
+    )
+    before = place.stored()
+    place.clock.ms += 60_000
+    assert not place.recover()
+    assert (place.stored(), place.job.resumed) == (before, 0)
+    place.clock.ms += 1
+    assert place.recover()
+    assert place.job.resumed == 1
+
+
 @pytest.mark.parametrize("error", [LeaseLost("taken"), KeyInProgress("locked", retry_after_seconds=1)])
 def test_recovery_leaves_a_claim_to_who_has_it(place: Place, error: PayonceError) -> None:
     place.another(lease_ms=0)
