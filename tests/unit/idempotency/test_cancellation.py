@@ -443,6 +443,7 @@ def test_a_second_cancellation_reaches_the_coroutines_clean_up() -> None:
 
     @bank.guard()
     async def pay(shop_name: str, order: str) -> None:
+        bank.asked.set()
         try:
             await asyncio.sleep(PATIENCE_SECONDS)
         finally:
@@ -452,8 +453,7 @@ def test_a_second_cancellation_reaches_the_coroutines_clean_up() -> None:
 
     async def main() -> None:
         task = asyncio.ensure_future(pay("s", "order-1"))
-        await until(lambda: bank.shop.record() is not None)
-        await asyncio.sleep(0.05)
+        await until(bank.asked.is_set)
         task.cancel()
         await until(lambda: cleaning)
         assert not task.done()
