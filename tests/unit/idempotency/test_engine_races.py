@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from aws_lambda_powertools.utilities.idempotency.exceptions import IdempotencyAlreadyInProgressError
 
 from payonce.domain.errors import (
     KeyInProgress,
@@ -284,6 +285,13 @@ def test_powertools_has_no_write_or_read_that_is_not_fenced() -> None:
     for unfenced in (layer._get_record, layer._update_record, layer._delete_record):
         with pytest.raises(NotImplementedError):
             unfenced(None)  # type: ignore[arg-type]
+
+
+def test_what_the_work_met_in_powertools_of_its_own_is_raised_as_it_is(place: Place) -> None:
+    """A gateway's adapter uses Powertools too. Fails when its error is taken for a refused claim of ours."""
+    place.job.answer = IdempotencyAlreadyInProgressError("the adapter's own")
+    with pytest.raises(IdempotencyAlreadyInProgressError, match="the adapter's own"):
+        place.execute()
 
 
 def test_nothing_is_recovered_where_there_is_no_record(place: Place) -> None:

@@ -130,9 +130,9 @@ class _OnLoop:
             stopped = not self._loop.is_running() and self._deadline.remaining_seconds(self._clock) == 0
             # A loop that has only stopped may be run again: what has not begun by now must not begin then.
             if (self._loop.is_closed() or stopped) and not self._left.cancel():
-                if stopped and self._task is not None and not self._loop.is_closed():
+                if self._task is not None and not self._loop.is_closed():
                     # If the loop is run again, it must not continue the coroutine: another owner may have executed.
                     self._loop.call_soon_threadsafe(self._task.cancel)
                 raise CutOff("The event loop ended before the function did; what it started may go on.") from None
         except CancelledError:
-            return
+            pass  # which the caller sees by itself
