@@ -21,6 +21,7 @@ CPU_FACTOR: Final = 5
 CPU_SECONDS: Final = 1
 WAIT_SECONDS: Final = 30  # by the clock, for what waits without end; and the factor, since the machine may be busy
 MEMORY_BYTES: Final = 2 * 1024**3  # beside what is there at the fork: an endless loop may gather something
+DATA_FIELD: Final = 5  # of /proc/self/statm: pages of data and stacks
 NO_END: Final = "(no end)"
 BROKEN: Final = "(the trial itself failed) "
 END: Final = b"\0"
@@ -70,10 +71,13 @@ def _act(action: Callable[[int], None], writing: int) -> None:
 
 
 def limit_memory() -> None:
-    """Let this process take ``MEMORY_BYTES`` more than it has."""
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    """Let this process take ``MEMORY_BYTES`` more than it has.
+
+    The limit is on data: each thread reserves addresses for its allocator, and most of them are never memory.
+    """
+    pages = int(Path("/proc/self/statm").read_text().split()[DATA_FIELD])
     limit = pages * resource.getpagesize() + MEMORY_BYTES
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
 class FirstFailure:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from aws_lambda_powertools.utilities.idempotency.exceptions import IdempotencyAlreadyInProgressError
 
 from payonce.domain.errors import (
     KeyInProgress,
@@ -286,6 +287,13 @@ def test_powertools_has_no_write_or_read_that_is_not_fenced() -> None:
             unfenced(None)  # type: ignore[arg-type]
 
 
+def test_what_the_work_met_in_powertools_of_its_own_is_raised_as_it_is(place: Place) -> None:
+    """A gateway's adapter uses Powertools too. Fails when its error is taken for a refused claim of ours."""
+    place.job.answer = IdempotencyAlreadyInProgressError("the adapter's own")
+    with pytest.raises(IdempotencyAlreadyInProgressError, match="the adapter's own"):
+        place.execute()
+
+
 def test_nothing_is_recovered_where_there_is_no_record(place: Place) -> None:
     assert not place.recover()
     assert "take_over" not in place.store.calls
@@ -305,6 +313,25 @@ def test_recovery_tries_again_when_the_store_fails_for_a_moment(place: Place) ->
     place.another(lease_ms=0)
     place.clock.ms += 1
     place.store.steps["take_over"] = [place.raising(StoreUnavailable("busy"))]
+    assert place.recover()
+    assert place.job.resumed == 1
+
+
+def test_a_doubt_is_recovered_at_its_time_unless_there_is_news_of_it(place: Place) -> None:
+    """Fails when each sweep asks about each doubt at once: the gateways would be asked without a pause."""
+    place.store.park(
+        place.another(lease_ms=0),
+        StoredResponse(202, {}, b"pending"),
+        submit_horizon_ms=0,
+        retry_at_ms=place.clock.ms + 60_000,
+        ended_at_ms=0,
+        writes=(),
+    )
+    before = place.stored()
+    place.clock.ms += 60_000
+    assert not place.recover()
+    assert (place.stored(), place.job.resumed) == (before, 0)
+    place.clock.ms += 1
     assert place.recover()
     assert place.job.resumed == 1
 

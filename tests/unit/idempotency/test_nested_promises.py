@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from payonce.domain.errors import KeyInProgress, StoreUnavailable
+from payonce.domain.errors import KeyInProgress, NotExecuted, StoreUnavailable
 from payonce.idempotency.attempt import Attempt
-from payonce.idempotency.nested import ATTEMPTS, LeavingAGuard, is_promise, next_number, refuse_to_wait_for_oneself
+from payonce.idempotency.nested import (
+    ATTEMPTS,
+    LeavingAGuard,
+    check_releases_on,
+    is_promise,
+    next_number,
+    refuse_to_wait_for_oneself,
+)
 from payonce.idempotency.records import RecordStatus
 from payonce.ports import Deadline
 from tests.support.world import ManualClock
@@ -74,6 +81,23 @@ def test_exceptions_that_were_raised_during_each_other_have_an_end() -> None:
     first, second = RefusedError(), KeyError()
     first.__context__, second.__context__ = second, first
     assert is_promise(first, RELEASES, since=next_number())
+
+
+class NobodyThereError(NotExecuted):
+    """A program's own kind of ``NotExecuted``."""
+
+
+def test_a_program_may_name_its_own_exceptions_and_the_promise_itself() -> None:
+    """Fails when a guard can't be made whose function says what it did with ``NotExecuted``, the error made for it."""
+    named = (RefusedError, NotExecuted, NobodyThereError)
+    assert check_releases_on(named) == named
+
+
+@pytest.mark.parametrize("kind", ["RefusedError", RefusedError(), None])
+def test_what_is_no_exception_is_refused_by_name(kind: Any) -> None:
+    """Fails when a mistake in the list is told as an error of Python's, which does not say what the list must hold."""
+    with pytest.raises(ValueError, match="releases_on is a tuple of exceptions"):
+        check_releases_on((RefusedError, kind))
 
 
 CLOCK = ManualClock()

@@ -10,6 +10,7 @@ from payonce.domain.errors import WriteConflict
 from payonce.domain.gateway import OperationKind
 from payonce.idempotency.claim_recovery import CARRIED_ON_BY
 from payonce.idempotency.keys import record_id
+from payonce.idempotency.records import RecordStatus
 from payonce.idempotency.window import LEASE_MARGIN_MS
 from payonce.payments.payment_work import COMMIT_RESERVE_MS
 from payonce.payments.recovery_run import Recovery
@@ -277,3 +278,14 @@ def test_news_of_a_doubt_are_asked_about_before_its_turn() -> None:
     world.gateway.elsewhere(OperationKind.REFUND, 1)
     world.gateway.bookings[-1].instruction = world.gateway.submissions[-1]  # it was executed
     assert recovery.recover(open_id, deadline, early=True) is True
+
+
+def test_news_of_a_claim_at_work_leave_it_to_its_owner() -> None:
+    """Fails when an event takes a claim over whose owner may still send: two owners, two refunds."""
+    world, asked = World(), list[object]()
+    open_id = refund_in_doubt(world)
+    running = {"status": RecordStatus.IN_PROGRESS.value, "lease_expires_at_ms": world.clock.ms + 10_000}
+    world.database.write([Adjust(table=Table.IDEMPOTENCY, key={"id": open_id}, set=running)])
+    before = world.store.get(open_id)
+    assert recovery_of(world, asked).recover(open_id, Deadline(world.clock.ms + 25_000), early=True) is False
+    assert (world.store.get(open_id), asked) == (before, [])

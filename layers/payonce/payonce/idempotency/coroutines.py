@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Any
 from payonce.idempotency.handoff import in_thread
 from payonce.idempotency.in_process import CutOff, GivenUp
 from payonce.idempotency.nested import ATTEMPTS
-from payonce.ports import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from payonce.idempotency.handoff import Execute
-    from payonce.ports import Clock
+    from payonce.ports import Clock, Deadline
 
 LOOP_CHECK_SECONDS = 1.0  # interval at which the engine's thread checks that the event loop it waits for still runs
 # A cancellation waits until the outcome is recorded: milliseconds, unless the store is down. Correctness does not need
@@ -38,15 +37,12 @@ async def execute_async(execute: Execute, function: Callable[[], Any], *, clock:
     coroutine = _OnLoop(function, asyncio.get_running_loop(), clock)
     engine = asyncio.wrap_future(in_thread(lambda: execute(coroutine.run)))
     # Mark the exception as retrieved: when the caller no longer waits, asyncio must not log it as lost.
-    engine.add_done_callback(lambda done: done.cancelled() or done.exception())
+    engine.add_done_callback(lambda done: done.exception())
     try:
         await asyncio.wait([engine])
     except asyncio.CancelledError as cancellation:
-        try:
-            await coroutine.cancelled(cancellation)
-            await asyncio.wait([engine], timeout=MAX_WAIT_FOR_ENGINE_SECONDS)
-        finally:
-            engine.cancel()
+        await coroutine.cancelled(cancellation)
+        await asyncio.wait([engine], timeout=MAX_WAIT_FOR_ENGINE_SECONDS)
         raise
     try:
         return engine.result()
@@ -67,7 +63,7 @@ class _OnLoop:
         self._loop = loop
         self._clock = clock
         self._left: Future[Any] = Future()
-        self._deadline = Deadline(0)  # set when the key is claimed
+        self._deadline: Deadline  # set when the key is claimed
         self._task: asyncio.Task[Any] | None = None
         self._began = False
 
@@ -134,9 +130,9 @@ class _OnLoop:
             stopped = not self._loop.is_running() and self._deadline.remaining_seconds(self._clock) == 0
             # A loop that has only stopped may be run again: what has not begun by now must not begin then.
             if (self._loop.is_closed() or stopped) and not self._left.cancel():
-                if stopped and self._task is not None and not self._loop.is_closed():
+                if self._task is not None and not self._loop.is_closed():
                     # If the loop is run again, it must not continue the coroutine: another owner may have executed.
                     self._loop.call_soon_threadsafe(self._task.cancel)
                 raise CutOff("The event loop ended before the function did; what it started may go on.") from None
         except CancelledError:
-            return
+            pass  # which the caller sees by itself

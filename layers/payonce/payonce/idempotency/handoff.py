@@ -21,7 +21,6 @@ from payonce.idempotency.nested import ATTEMPTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextvars import Token
     from types import TracebackType
 
     from payonce.idempotency.attempt import Attempt
@@ -58,7 +57,6 @@ class AttemptContext:
         self._left: Future[Any] = Future()
         self._engine: Future[Any] | None = None
         self._attempt: Attempt | None = None
-        self._token: Token[tuple[Attempt, ...]] | None = None
         self.result: Any = None
 
     @property
@@ -88,7 +86,7 @@ class AttemptContext:
         if self._attempt is None:
             self.result = self._engine.result()
         else:
-            self._token = ATTEMPTS.set((*ATTEMPTS.get(), self._attempt))
+            ATTEMPTS.set((*ATTEMPTS.get(), self._attempt))
         return self
 
     def __exit__(
@@ -96,27 +94,22 @@ class AttemptContext:
     ) -> None:
         """Store the result, or what the exception means. Later calls receive the stored result."""
         del kind, trace
-        if self._attempt is None or self._engine is None:
-            return
+        assert self._engine is not None  # noqa: S101 - narrows the type: who leaves a block has entered it
         if error is None:
             self._left.set_result(self.result)
         else:
             self._left.set_exception(error)
         self._forget()
         failure = self._engine.exception()
-        if failure is not None and failure is not error:
-            raise failure
-        if error is None:
+        if failure is None:
             self.result = self._engine.result()
+        elif failure is not error:
+            raise failure
 
     def _run(self) -> Any:
         self._begun.set_result(ATTEMPTS.get()[-1])
         return self._left.result()
 
     def _forget(self) -> None:
-        """Remove the attempt from this context. A block may be left in another context, as a generator's may be."""
-        if self._token is not None and ATTEMPTS.get()[-1:] == (self._attempt,):
-            try:
-                ATTEMPTS.reset(self._token)
-            except ValueError:
-                return
+        """Remove the attempt from this context. Blocks of generators may end in another order than they began in."""
+        ATTEMPTS.set(tuple(attempt for attempt in ATTEMPTS.get() if attempt is not self._attempt))
