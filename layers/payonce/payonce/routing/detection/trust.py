@@ -37,20 +37,18 @@ type Judged = tuple[float, float]  # good and bad attempts
 class Question(NamedTuple):
     """How one kind of bad payment is judged.
 
-    A route takes part in a draw if its bad share is at most ``margin`` above the least one drawn, and ``ratio`` times
-    the least one that was counted. A route with fewer attempts than ``pooled`` is judged by those of its gateway's
-    other methods, too.
+    A route takes part in a draw if its bad share is at most ``margin``, and the least share that was counted, above the
+    least one drawn. A route with fewer attempts than ``pooled`` is judged by those of its gateway's other methods, too.
     """
 
     margin: float
-    ratio: float
     pooled: float
 
 
 # What ends without an answer is in doubt, and somebody has to look for it: little is tolerated, and soon.
-FAILED = Question(margin=0.006, ratio=1.0, pooled=60.0)
+FAILED = Question(margin=0.006, pooled=60.0)
 # A late answer is an answer, and chance and a short queue cause it, too: it takes more to move payments for it.
-LATE = Question(margin=0.015, ratio=1.0, pooled=30.0)
+LATE = Question(margin=0.015, pooled=30.0)
 
 
 def _shuffled(number: int) -> list[float]:
@@ -72,7 +70,7 @@ def levels(counts: Mapping[str, Judged], neutral: Mapping[str, float], asked: Qu
     drawn = [_draws(*counts[name], quantiles) for name, quantiles in zip(counts, _QUANTILES, strict=False)]
     weights = [neutral[name] for name in counts]
     best = min(bad / max(1.0, good + bad) for good, bad in counts.values())
-    tolerated = asked.margin + asked.ratio * best  # where all are bad, chance alone makes large differences
+    tolerated = asked.margin + best  # where all are bad, chance alone makes large differences
     mosts = [min(one) + tolerated for one in zip(*drawn, strict=True)]
     shares = [0.0] * len(weights)
     for taking_part, times in Counter(zip(*[map(le, one, mosts) for one in drawn], strict=True)).items():
@@ -91,5 +89,6 @@ def pooled(own: Counts, others: Counts, asked: Question) -> Counts:
 def _draws(good: float, bad: float, quantiles: list[float]) -> list[float]:
     shape = PRIOR + bad
     middle, spread = 1 - 1 / (9 * shape), 1 / (3 * math.sqrt(shape))
-    least = PRIOR + good
-    return [(one := shape * (middle + spread * quantile) ** 3) / (least + one) for quantile in quantiles]
+    well = PRIOR + good
+    # Positive: the lowest quantile is -2.4, and a shape is at least 1.
+    return [(one := shape * (middle + spread * quantile) ** 3) / (well + one) for quantile in quantiles]
