@@ -81,6 +81,7 @@ SWITCHES: dict[str, tuple[Patch, ...]] = {
     "a queue is not drained": ((reflex, "SETTLE_SECONDS", math.inf),),
     "no gateway counts as well": ((reflex, "WELL_EVIDENCE", 0.0),),
 }
+MECHANISMS = tuple(name for name in SWITCHES if name != BASE)
 ROWS = tuple(name for name in TUNING if name not in WEEKS)
 
 
@@ -108,9 +109,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m laboratory.ablations", description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--scenario", action="append", choices=ROWS)
-    parser.add_argument("--switch", action="append", choices=[name for name in SWITCHES if name != BASE])
+    parser.add_argument("--switch", action="append", choices=MECHANISMS)
     chosen = parser.parse_args(arguments)
-    rows, switches = chosen.scenario or ROWS, [BASE, *(chosen.switch or [name for name in SWITCHES if name != BASE])]
+    rows, switches = chosen.scenario or ROWS, [BASE, *(chosen.switch or MECHANISMS)]
     tasks = [(switch, row, seed) for row in rows for seed in TUNING_SEEDS[: chosen.seeds] for switch in switches]
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     with Pool(os.cpu_count() or 1, initializer=os.nice, initargs=(10,)) as pool:

@@ -73,7 +73,8 @@ class Selection:
         """
         found = set().union(*(self._executing[place] for place in self._places(mutant)), self._naming(mutant))
         if not found and not mutant.function:  # only an import uses it, as a default does
-            using = self._naming_module(mutant.module)
+            # It may have no line that a test executes: then those of the modules that import it.
+            using = {mutant.module, *(module for module, _ in self._using(Path(mutant.module).stem))}
             found = set().union(*(tests for (module, _), tests in self._executing.items() if module in using))
         found -= self.unreliable
         first = [test for test in reversed(self.killers(mutant)) if test in found]
@@ -108,12 +109,6 @@ class Selection:
             passing = {test for test in files if self._tests[test]["passed"]}
             self._named[owner] = {test for test in passing if files[test] in naming}
         return self._named.get(owner, set())
-
-    def _naming_module(self, module: str) -> set[str]:
-        """Return the module, and those that import it: it may have no line that a test executes."""
-        word = re.compile(rf"\b{Path(module).stem}\b")
-        files = {other: ROOT / SOURCES / other for other in self._modules}
-        return {module, *(other for other, file in files.items() if word.search(file.read_text("utf-8")))}
 
     def _places(self, mutant: Mutant) -> Iterable[tuple[str, int]]:
         if mutant.function:
