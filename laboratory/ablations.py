@@ -61,6 +61,7 @@ SWITCHES: dict[str, tuple[Patch, ...]] = {
     "a demotion fades as fast as all else": ((decide, "FADE_HOLDS", 0.0),),
     # the reflex in detail
     "worse without deviations": ((reflex, "WORSE_DEVIATIONS", 0.0),),
+    "worse within a second": ((reflex, "WORSE_SECONDS", 1),),
     "worse and no longer worse are one": ((reflex, "NO_LONGER_WORSE", reflex.WORSE),),
     "better days count as full": ((reflex, "CLEAN_SECONDS", 0.0),),
     "the full rate is forgotten": ((reflex, "FADING", 0.0),),

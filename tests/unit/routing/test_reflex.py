@@ -144,11 +144,17 @@ BOTH = frozenset({"alder", "birch"})
 
 
 def pair(
-    spent: float, other: float, *, limited: bool = True, used: frozenset[str] = BOTH, served: float = 20.0
+    spent: float,
+    other: float,
+    *,
+    limited: bool = True,
+    used: frozenset[str] = BOTH,
+    served: float = 20.0,
+    before: float | None = None,
 ) -> dict[str, Limit]:
-    in_flight = round(spent * served)
+    in_flights = [round((before or spent) * served), round(spent * served)]
     limits = {
-        "alder": Limit(5.0 if limited else None, spent_seconds=spent, in_flights=[in_flight], served=[served]),
+        "alder": Limit(5.0 if limited else None, spent_seconds=spent, in_flights=in_flights, served=[served]),
         "birch": Limit(spent_seconds=other),
     }
     compare(limits, used)
@@ -163,6 +169,7 @@ def test_a_full_gateway_alone_is_limited_if_the_other_one_is_better_off() -> Non
     assert limiting(pair(2.0, 0.6, limited=False), BOTH) == ({}, {}, False)
     assert limiting(pair(2.0, 0.6, used=alone), alone)[0] == {}, "one that gets no payments is no help"
     assert limiting(pair(2.0, 0.6, served=2.0), BOTH)[0] == {}, "four in flight are noise"
+    assert limiting(pair(2.0, 0.6, before=1.0), BOTH)[0] == {}, "a single second is a pause"
     ill = pair(2.0, 0.6)
     ill = {"alder": replace(ill["alder"], is_worse=False), "birch": replace(ill["birch"], is_well=False)}
     compare(ill, BOTH)

@@ -29,6 +29,10 @@ def even(count: int) -> dict[str, float]:
     return dict.fromkeys(NAMES[:count], 1 / count)
 
 
+def even_names(*names: str) -> dict[str, float]:
+    return dict.fromkeys(names, 1 / len(names))
+
+
 def skewed(raw: list[float]) -> dict[str, float]:
     return {name: weight / sum(raw) for name, weight in zip(NAMES, raw, strict=False)}
 
@@ -40,23 +44,25 @@ def cases(draw: st.DrawFn, amount: st.SearchStrategy[float] = amounts) -> tuple[
     return {name: (draw(amount), draw(amount)) for name in neutral}, neutral
 
 
-def least_share(counts: Both) -> float:
-    """Return the bad share of the best route: so much more is tolerated of all."""
-    return min(bad / max(1.0, good + bad) for good, bad in counts.values())
+def usual_share(counts: Both) -> float:
+    """Return the bad share of the last route of the better half: so much more is tolerated of all."""
+    shares = sorted(bad / max(1.0, good + bad) for good, bad in counts.values())
+    better_half = shares[: len(shares) // 2]
+    return better_half[-1] if better_half else shares[0]
 
 
 def simulated(counts: Both, neutral: dict[str, float], asked: Question, *, is_beta: bool) -> dict[str, float]:
     """Return the share of all payments that each gateway gets.
 
     Thompson's method: in each round a bad share is drawn for every gateway from its posterior, and the payments go
-    where it is least, here also to those within the tolerance, which grows with the least share
-    that was counted. With ``is_beta`` the posterior is that of a Bernoulli
+    where it is least, here also to those within the tolerance, which grows with the share
+    that was counted of the better half. With ``is_beta`` the posterior is that of a Bernoulli
     trial with a uniform prior, Beta(1 + bad, 1 + good). Otherwise it is that of a Poisson count of bad payments,
     Gamma(1 + bad), beside as many good ones as there were.
     """
     luck = Random(20)
     found = dict.fromkeys(counts, 0.0)
-    tolerated = asked.margin + least_share(counts)
+    tolerated = asked.margin + usual_share(counts)
     for _ in range(SAMPLES):
         shares = {}
         for name, (good, bad) in counts.items():
@@ -114,7 +120,7 @@ def test_more_bad_payments_never_mean_more_trust(
     assume(max(other for _, other in counts.values()) >= NOTHING)
     before = levels(counts, neutral, asked)[name]
     for worse in (counts | {name: (good, bad + more)}, counts | {name: (max(0.0, good - more), bad + more)}):
-        if least_share(worse) == least_share(counts):  # of a best route that gets worse, more is tolerated
+        if usual_share(worse) == usual_share(counts):  # where a well route gets worse, more is tolerated
             assert levels(worse, neutral, asked)[name] <= before + 1e-9
 
 
@@ -180,6 +186,22 @@ def test_where_all_are_bad_what_is_tolerated_grows_with_it(asked: Question) -> N
     """Fails without the ratio: in an incident of all, one of 40 % would lose everything to one of 35 %."""
     counts = {"alder": (6e5, 4e5), "birch": (6.5e5, 3.5e5)}
     assert levels(counts, {"alder": 0.5, "birch": 0.5}, asked)["alder"] == 1
+
+
+def test_the_luckiest_of_many_routes_is_not_what_all_are_measured_by() -> None:
+    """Fails when the best share alone sets what is tolerated: of many equal routes, one is always lucky."""
+    equal = {"alder": (95.0, 5.0), "birch": (94.0, 6.0), "cedar": (96.0, 4.0)}
+    found = levels(equal | {"dogwood": (100.0, 0.0)}, even_names(*equal, "dogwood"), LATE)
+    assert min(found.values()) >= WHOLE
+
+
+@pytest.mark.parametrize("asked", QUESTIONS)
+def test_half_of_the_routes_may_be_ill(asked: Question) -> None:
+    """Fails when what most routes have is tolerated: two ill gateways would excuse each other."""
+    ill = {"alder": (60.0, 40.0), "birch": (60.0, 40.0)}
+    for well in (["cedar"], ["cedar", "dogwood"]):
+        found = levels(ill | dict.fromkeys(well, (100.0, 0.0)), even_names(*ill, *well), asked)
+        assert [found[name] for name in ill] == [0, 0]
 
 
 def test_less_is_tolerated_of_what_fails_than_of_what_is_late() -> None:

@@ -42,7 +42,8 @@ MORE = 1.5  # multiple of what was answered ten seconds ago, which a gateway tha
 OVERFULL = 1.5  # multiple of a known service time: the rest is spent waiting
 SURE_SLOS = 2.0  # how long a gateway is full before payments are refused: later answers have all begun to come by then
 WORSE = 2.0  # multiple of the least time at another gateway; less is no reason to move payments
-WORSE_DEVIATIONS = 1.0  # standard deviations of the number in flight, a Poisson count, beyond that multiple
+WORSE_DEVIATIONS = 2.0  # standard deviations of the number in flight, a Poisson count, beyond that multiple
+WORSE_SECONDS = 2  # in a row, before payments are moved: a pause is over by then, and a queue is not
 NO_LONGER_WORSE = 1.25  # the multiple at which a limited gateway counts as well off as the other one
 SETTLE_SECONDS = 3.0  # well above 2 s (the delay) x 2/pi, below which a proportional controller is unstable
 LEAST_RATE = 0.05  # attempts a second that the tightest limit leaves, so that its end is seen
@@ -254,7 +255,7 @@ def compare(limits: dict[str, Limit], used: Set[str]) -> None:
             worse = any(limit.spent_seconds > NO_LONGER_WORSE * other.spent_seconds for other in others)
             worse = worse or any(other.rate is None for other in others)
         else:
-            n = limit.in_flights[-1] if limit.in_flights else 0
+            n = min(limit.in_flights[-WORSE_SECONDS:], default=0)
             usual = WORSE * min(well) * limit.served[-1] if well and limit.served else math.inf
             worse = n > usual + WORSE_DEVIATIONS * math.sqrt(n)
         worse = limit.rate is not None and (worse or limit.is_sure)

@@ -37,8 +37,9 @@ type Judged = tuple[float, float]  # good and bad attempts
 class Question(NamedTuple):
     """How one kind of bad payment is judged.
 
-    A route takes part in a draw if its bad share is at most ``margin``, and the least share that was counted, above the
-    least one drawn. A route with fewer attempts than ``pooled`` is judged by those of its gateway's other methods, too.
+    A route takes part in a draw if its bad share is at most ``margin``, and the share that was counted of the last
+    route of the better half, above the least one drawn. A route with fewer attempts than ``pooled`` is judged by those
+    of its gateway's other methods, too.
     """
 
     margin: float
@@ -69,8 +70,10 @@ def levels(counts: Mapping[str, Judged], neutral: Mapping[str, float], asked: Qu
         return dict.fromkeys(counts, 1.0)
     drawn = [_draws(*counts[name], quantiles) for name, quantiles in zip(counts, _QUANTILES, strict=False)]
     weights = [neutral[name] for name in counts]
-    best = min(bad / max(1.0, good + bad) for good, bad in counts.values())
-    tolerated = asked.margin + best  # where all are bad, chance alone makes large differences
+    # Where all are bad, chance alone makes large differences, and the luckiest of many routes says little of the others.
+    bad_shares = sorted(bad / max(1.0, good + bad) for good, bad in counts.values())
+    usual = bad_shares[max(0, len(bad_shares) // 2 - 1)]
+    tolerated = asked.margin + usual
     mosts = [min(one) + tolerated for one in zip(*drawn, strict=True)]
     shares = [0.0] * len(weights)
     for taking_part, times in Counter(zip(*[map(le, one, mosts) for one in drawn], strict=True)).items():
