@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from laboratory.figures import run_seed
 from laboratory.policies.predictive import Predictive
 from laboratory.split import TUNING, TUNING_SEEDS, WEEKS
-from payonce.routing.decision import decide, levels, reflex, weights
+from payonce.routing.decision import decide, levels, reflex, sharing, weights
 from payonce.routing.detection import memory, trust, verdict
 from payonce.routing.detection.trust import FAILED, LATE
 
@@ -60,9 +60,9 @@ SWITCHES: dict[str, tuple[Patch, ...]] = {
     "whole share at once": ((levels, "RAISE", 1000.0),),
     "a demotion fades as fast as all else": ((decide, "FADE_HOLDS", 0.0),),
     # the reflex in detail
-    "worse without deviations": ((reflex, "WORSE_DEVIATIONS", 0.0),),
-    "worse within a second": ((reflex, "WORSE_SECONDS", 1),),
-    "worse and no longer worse are one": ((reflex, "NO_LONGER_WORSE", reflex.WORSE),),
+    "worse without deviations": ((sharing, "WORSE_DEVIATIONS", 0.0),),
+    "worse within a second": ((sharing, "WORSE_SECONDS", 1),),
+    "worse and no longer worse are one": ((sharing, "NO_LONGER_WORSE", sharing.WORSE),),
     "better days count as full": ((reflex, "CLEAN_SECONDS", 0.0),),
     "the full rate is forgotten": ((reflex, "FADING", 0.0),),
     "growth does not double": ((reflex, "MOST_DOUBLINGS", 0.0),),

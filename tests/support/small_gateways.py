@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING
 
-from payonce.routing.decision import reflex
+from payonce.routing.decision import reflex, sharing
 from payonce.routing.decision.reflex import Limit
 from payonce.routing.signals.observation import GatewaySignals
 
@@ -105,8 +105,8 @@ class SmallShop:
                 slo_seconds=SLO_SECONDS,
                 wanted_rate=gateway.rate,
             )
-        reflex.compare(self.limits, used)
-        limited, rooms, refuses = reflex.limiting(self.limits, used)
+        sharing.compare(self.limits, used)
+        limited, rooms, refuses = sharing.limiting(self.limits, used)
         rates = {name: gateway.rate for name, gateway in self.gateways.items()}
         most = {name: limited.get(name, max(rate, rooms.get(name, math.inf))) for name, rate in rates.items()}
         self.refusing = refuses and sum(most.values()) < sum(rates.values())

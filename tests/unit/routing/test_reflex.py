@@ -22,14 +22,12 @@ from payonce.routing.decision.reflex import (
     RELEASE_HEADROOM,
     SERVICE_SECONDS,
     THIRDS_SECONDS,
-    WORSE,
     Limit,
-    compare,
     hangs,
     is_alarm,
-    limiting,
     step,
 )
+from payonce.routing.decision.sharing import WORSE, compare, limiting
 from payonce.routing.signals.observation import GatewaySignals
 from tests.support.small_gateways import SLO_SECONDS, SmallGateway, SmallShop
 

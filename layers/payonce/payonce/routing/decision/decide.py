@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from payonce.routing.control.admission import plan_admission
 from payonce.routing.control.document import EVERYTHING, Admission, ControlDocument
-from payonce.routing.decision import levels, reflex
+from payonce.routing.decision import levels, reflex, sharing
 from payonce.routing.decision.weights import aim, apply_limits, wanted_rates
 from payonce.routing.detection.memory import MOST_FADE_SECONDS, RouteMemory, elapsed_seconds, follow, patience_seconds
 from payonce.routing.detection.rising import AHEAD_SECONDS
@@ -57,7 +57,7 @@ def decide(state: State, observed: Observation, settings: RoutingSettings, now_m
             slo_seconds=settings.slo_ms / 1000,
             wanted_rate=max(wanted.get(gateway, 0.0), settings.neutral.get(gateway, 0.0) * offered),
         )
-    reflex.compare(following.limits, _used(settings))
+    sharing.compare(following.limits, _used(settings))
     document = _document(following, weights, observed, settings, forecasts, now_ms)
     following.refusing = document.admission != EVERYTHING
     return Decision(following, document, forecasts)
@@ -158,7 +158,7 @@ def _document(
     forecasts: dict[Cell, Forecast],
     now_ms: int,
 ) -> ControlDocument:
-    rates, rooms, refuse = reflex.limiting(state.limits, _used(settings))
+    rates, rooms, refuse = sharing.limiting(state.limits, _used(settings))
     weights, share = apply_limits(before, observed.demand, rates, rooms)
     admission = plan_admission(share, observed.priorities, observed.merchants) if refuse else EVERYTHING
     return ControlDocument(

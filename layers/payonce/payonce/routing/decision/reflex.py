@@ -26,8 +26,6 @@ from typing import TYPE_CHECKING
 from payonce.routing.detection.significance import surprise
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Set
-
     from payonce.routing.signals.observation import GatewaySignals
 
 TAIL = 0.05
@@ -41,10 +39,6 @@ SURE_SHARE = 0.85  # the same where less is answered than before, which is so fo
 MORE = 1.5  # multiple of what was answered ten seconds ago, which a gateway that gets slower never reaches
 OVERFULL = 1.5  # multiple of a known service time: the rest is spent waiting
 SURE_SLOS = 2.0  # how long a gateway is full before payments are refused: later answers have all begun to come by then
-WORSE = 2.0  # multiple of the least time at another gateway; less is no reason to move payments
-WORSE_DEVIATIONS = 2.0  # standard deviations of the number in flight, a Poisson count, beyond that multiple
-WORSE_SECONDS = 2  # in a row, before payments are moved: a pause is over by then, and a queue is not
-NO_LONGER_WORSE = 1.25  # the multiple at which a limited gateway counts as well off as the other one
 SETTLE_SECONDS = 3.0  # well above 2 s (the delay) x 2/pi, below which a proportional controller is unstable
 LEAST_RATE = 0.05  # attempts a second that the tightest limit leaves, so that its end is seen
 KEPT_SHARE = 0.3  # the least share of the served rate kept while a queue drains; less would leave the gateway idle
@@ -243,34 +237,3 @@ def _lengthens(limit: Limit) -> bool:
 def _grows(before: int, now: int) -> float:
     """Return the growth of a number in flight in standard deviations of the difference of two Poisson counts."""
     return (now - before) / math.sqrt(max(1, now + before))
-
-
-def compare(limits: dict[str, Limit], used: Set[str]) -> None:
-    """Mark the limited gateways that are worse off than another one in use. Changes ``limits``."""
-    before = dict(limits)
-    for gateway in used & limits.keys():
-        limit, others = before[gateway], [before[other] for other in used & limits.keys() - {gateway}]
-        well = [other.spent_seconds for other in others if other.is_well]
-        if limit.is_worse:
-            worse = any(limit.spent_seconds > NO_LONGER_WORSE * other.spent_seconds for other in others)
-            worse = worse or any(other.rate is None for other in others)
-        else:
-            n = min(limit.in_flights[-WORSE_SECONDS:], default=0)
-            usual = WORSE * min(well) * limit.served[-1] if well and limit.served else math.inf
-            worse = n > usual + WORSE_DEVIATIONS * math.sqrt(n)
-        worse = limit.rate is not None and (worse or limit.is_sure)
-        if worse != limit.is_worse:
-            limits[gateway] = replace(limit, is_worse=worse)
-
-
-def limiting(limits: Mapping[str, Limit], used: Set[str]) -> tuple[dict[str, float], dict[str, float], bool]:
-    """Return the rates of the limited gateways, those the others may be brought to, and whether to refuse.
-
-    A gateway is limited alone if another one is better off. Payments are refused only if every gateway is full, and
-    one of them surely so.
-    """
-    rates = {g: rate for g in sorted(used & limits.keys()) if (rate := limits[g].rate) is not None}
-    refuse = rates.keys() == used and any(limits[gateway].is_sure for gateway in used)
-    limited = {gateway: rate for gateway, rate in rates.items() if refuse or limits[gateway].is_worse}
-    rooms = {gateway: rate for gateway, rate in rates.items() if gateway not in limited}
-    return limited, rooms, refuse

@@ -70,7 +70,7 @@ def levels(counts: Mapping[str, Judged], neutral: Mapping[str, float], asked: Qu
         return dict.fromkeys(counts, 1.0)
     drawn = [_draws(*counts[name], quantiles) for name, quantiles in zip(counts, _QUANTILES, strict=False)]
     weights = [neutral[name] for name in counts]
-    # Where all are bad, chance alone makes large differences, and the luckiest of many routes says little of the others.
+    # Where all are bad, chance makes large differences, and the luckiest of many routes says little of the others.
     bad_shares = sorted(bad / max(1.0, good + bad) for good, bad in counts.values())
     usual = bad_shares[max(0, len(bad_shares) // 2 - 1)]
     tolerated = asked.margin + usual
