@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from payonce.routing.control.override import mode_of, overridden, parse_override
+from payonce.routing.control.override import mode_of, overridden, readable
 
 if TYPE_CHECKING:
     from payonce.routing.control.control_store import Control
@@ -24,11 +24,8 @@ def settings_in_force(
     The request path multiplies the document's weights by every share itself: applied in both places, a share of a half
     would act as a quarter, while a zero stays zero.
     """
-    if control.override is None:
-        return settings
-    try:
-        override = parse_override(control.override, gateways)
-    except (ValueError, KeyError, TypeError):
+    override = readable(control.override, gateways)
+    if override is None:
         return settings
     shares = {gateway: share for gateway, share in override.shares_at(now_ms).items() if share == 0}
     drained = replace(override, mode=None, mode_ends_at_ms=None, shares=shares, ends_at_ms={})
