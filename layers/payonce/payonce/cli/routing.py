@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 from payonce.cli.output import Exit, listed, tell
 from payonce.cli.routing_decisions import explain_decision, list_decisions, replay_decision
-from payonce.cli.routing_documents import entry_document, show_document
 from payonce.cli.routing_options import TABLES, add_commands
 from payonce.cli.routing_views import (
     Configured,
+    entry_document,
     entry_line,
     says,
+    show_document,
     show_lines,
     until,
 )
@@ -29,7 +30,7 @@ from payonce.ports import Table
 from payonce.routing.control.configured import MODE_VARIABLE, SETTINGS_VARIABLE
 from payonce.routing.control.control_cache import JITTER, REFRESH_MS
 from payonce.routing.control.control_store import ControlStore
-from payonce.routing.control.override import parse_override
+from payonce.routing.control.override import parse_override, readable
 from payonce.routing.control.override_desk import OverrideDesk
 from payonce.routing.control.routing_settings import Mode, RoutingSettings
 from payonce.routing.control.seen import seen
@@ -110,12 +111,7 @@ def _weights_before_override(application: Application, at_ms: int) -> dict[str, 
 
 def _is_forced(application: Application) -> bool:
     # While an override forces a mode, decisions are recorded with that mode, not with the configured one.
-    raw = ControlStore(application.database).read().override
-    try:
-        override = parse_override(raw, None) if raw is not None else None
-    except ValueError:
-        return False
-    now_ms = application.clock.now_ms()
+    override, now_ms = readable(ControlStore(application.database).read().override, None), application.clock.now_ms()
     return override is not None and override.mode_at(now_ms) is not None and override.is_in_force(now_ms)
 
 
