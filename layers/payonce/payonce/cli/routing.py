@@ -13,15 +13,7 @@ from typing import TYPE_CHECKING
 from payonce.cli.output import Exit, listed, tell
 from payonce.cli.routing_decisions import explain_decision, list_decisions, replay_decision
 from payonce.cli.routing_options import TABLES, add_commands
-from payonce.cli.routing_views import (
-    Configured,
-    entry_document,
-    entry_line,
-    says,
-    show_document,
-    show_lines,
-    until,
-)
+from payonce.cli.routing_views import Configured, entry_document, entry_line, says, show_document, show_lines, until
 from payonce.cli.support import application_of, audited_act, names_tables, shown
 from payonce.domain.durations import MINUTE_MS
 from payonce.domain.errors import BodyMalformed, MisconfiguredError, OverrideRefused

@@ -110,13 +110,8 @@ class Override:
         if len(shares) == len(self.shares) and mode is self.mode:
             return self
         ends = {gateway: end for gateway, end in self.ends_at_ms.items() if gateway in shares}
-        return replace(
-            self,
-            mode=mode,
-            shares=shares,
-            ends_at_ms=ends,
-            mode_ends_at_ms=None if mode is None else self.mode_ends_at_ms,
-        )
+        mode_end = None if mode is None else self.mode_ends_at_ms
+        return replace(self, mode=mode, shares=shares, ends_at_ms=ends, mode_ends_at_ms=mode_end)
 
     def to_bytes(self) -> bytes:
         """Return canonical JSON: equal overrides give equal bytes."""
