@@ -22,10 +22,10 @@ from payonce.ports import Table
 from payonce.routing.control.configured import MODE_VARIABLE, SETTINGS_VARIABLE
 from payonce.routing.control.control_cache import JITTER, REFRESH_MS
 from payonce.routing.control.control_store import ControlStore
+from payonce.routing.control.in_force import seen
 from payonce.routing.control.override import parse_override, readable
 from payonce.routing.control.override_desk import OverrideDesk
 from payonce.routing.control.routing_settings import Mode, RoutingSettings
-from payonce.routing.control.seen import seen
 from payonce.routing.decision.history import DecisionRecords
 
 if TYPE_CHECKING:
@@ -133,7 +133,8 @@ def _set(application: Application, environment: Mapping[str, str], options: argp
             "does, and obeys overrides."
         )
     mode = Mode(options.mode) if options.routing_command == "mode" else None
-    before, now_ms = ControlStore(application.database).read(), application.clock.now_ms()
+    now_ms = application.clock.now_ms()
+    before = seen(ControlStore(application.database).read(), frozenset(known.weights))
     override = _desk(application, known.weights).set(
         operator=options.operator,
         reason=options.reason,
@@ -143,11 +144,10 @@ def _set(application: Application, environment: Mapping[str, str], options: argp
         beside=_audited(application, environment, options),
     )
     text = f"in force   {says(override)}\n           {until(override, now_ms)}\n"
-    earlier = seen(before, frozenset(known.weights)).override
-    if earlier is not None and earlier.is_in_force(now_ms):
-        # Parts of it may be another operator's.
+    earlier = before.override_at(now_ms)
+    if earlier is not None:  # parts of it may be another operator's
         text += (
-            f"before     {says(earlier.left_at(now_ms))}\n"
+            f"before     {says(earlier)}\n"
             f"           {until(earlier, now_ms)}, by {earlier.operator}: {earlier.reason}\n"
             "           what is not named now keeps its own end\n"
         )
@@ -157,7 +157,7 @@ def _set(application: Application, environment: Mapping[str, str], options: argp
         f"payments follow within {FOLLOW_SECONDS:g} s\n"
         "next: payonce routing show; payonce routing release ends it sooner\n"
     )
-    tell(options, {"override": override, "before": earlier}, text)
+    tell(options, {"override": override, "before": before.override}, text)
     return Exit.DONE
 
 

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from payonce.routing.control.document import Admission, ControlDocument
+    from payonce.routing.control.in_force import Seen
     from payonce.routing.control.override import Override
     from payonce.routing.control.override_desk import Entry
     from payonce.routing.control.routing_settings import RoutingSettings
-    from payonce.routing.control.seen import Seen
 
 NAMED_MERCHANTS = 5  # more would fill the screen; the document has all of them
 

@@ -22,9 +22,9 @@ from payonce.paging import every_item
 from payonce.ports import Insert, Table
 from payonce.routing.control.control_store import ControlStore, override_write
 from payonce.routing.control.document import canonical
+from payonce.routing.control.in_force import seen
 from payonce.routing.control.override import USUAL_LIFE_MS, Override, mode_of, overridden, readable
 from payonce.routing.control.routing_settings import Mode
-from payonce.routing.control.seen import seen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
