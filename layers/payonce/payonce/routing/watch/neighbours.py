@@ -100,7 +100,9 @@ class Neighbours:
         """Return (low, high) of the learned values, of which 95 % lie between; (0, 0) before any is learned."""
         pairs = zip(self.values, self.distances, strict=True)
         learned = sorted(value for value, distance in pairs if distance >= 0)
-        low, high = (math.exp(_quantile(learned, share) / SCALE) if learned else 0.0 for share in RANGE_SHARES)
+        if not learned:
+            return 0.0, 0.0
+        low, high = (math.exp(learned[round(share * (len(learned) - 1))] / SCALE) for share in RANGE_SHARES)
         return low, high
 
     def to_json(self) -> list[list[int]]:
@@ -124,7 +126,3 @@ class Neighbours:
 def _median(ranked: Sequence[int]) -> float:
     # Not the statistics module: its import adds 5 ms to a start (python -X importtime), for fractions and decimals.
     return (ranked[(len(ranked) - 1) // 2] + ranked[len(ranked) // 2]) / 2
-
-
-def _quantile(ranked: Sequence[int], share: float) -> int:
-    return ranked[round(share * (len(ranked) - 1))]
