@@ -12,15 +12,8 @@ from typing import TYPE_CHECKING
 
 from payonce.cli.output import Exit, listed, tell
 from payonce.cli.routing_decisions import explain_decision, list_decisions, replay_decision
-from payonce.cli.routing_documents import entry_document, show_document
 from payonce.cli.routing_options import TABLES, add_commands
-from payonce.cli.routing_views import (
-    Configured,
-    entry_line,
-    says,
-    show_lines,
-    until,
-)
+from payonce.cli.routing_views import Configured, entry_document, entry_line, says, show_document, show_lines, until
 from payonce.cli.support import application_of, audited_act, names_tables, shown
 from payonce.domain.durations import MINUTE_MS
 from payonce.domain.errors import BodyMalformed, MisconfiguredError, OverrideRefused
@@ -29,10 +22,10 @@ from payonce.ports import Table
 from payonce.routing.control.configured import MODE_VARIABLE, SETTINGS_VARIABLE
 from payonce.routing.control.control_cache import JITTER, REFRESH_MS
 from payonce.routing.control.control_store import ControlStore
-from payonce.routing.control.override import parse_override
+from payonce.routing.control.in_force import seen
+from payonce.routing.control.override import parse_override, readable
 from payonce.routing.control.override_desk import OverrideDesk
 from payonce.routing.control.routing_settings import Mode, RoutingSettings
-from payonce.routing.control.seen import seen
 from payonce.routing.decision.history import DecisionRecords
 
 if TYPE_CHECKING:
@@ -110,12 +103,7 @@ def _weights_before_override(application: Application, at_ms: int) -> dict[str, 
 
 def _is_forced(application: Application) -> bool:
     # While an override forces a mode, decisions are recorded with that mode, not with the configured one.
-    raw = ControlStore(application.database).read().override
-    try:
-        override = parse_override(raw, None) if raw is not None else None
-    except ValueError:
-        return False
-    now_ms = application.clock.now_ms()
+    override, now_ms = readable(ControlStore(application.database).read().override, None), application.clock.now_ms()
     return override is not None and override.mode_at(now_ms) is not None and override.is_in_force(now_ms)
 
 
@@ -145,7 +133,8 @@ def _set(application: Application, environment: Mapping[str, str], options: argp
             "does, and obeys overrides."
         )
     mode = Mode(options.mode) if options.routing_command == "mode" else None
-    before, now_ms = ControlStore(application.database).read(), application.clock.now_ms()
+    now_ms = application.clock.now_ms()
+    before = seen(ControlStore(application.database).read(), frozenset(known.weights))
     override = _desk(application, known.weights).set(
         operator=options.operator,
         reason=options.reason,
@@ -155,11 +144,10 @@ def _set(application: Application, environment: Mapping[str, str], options: argp
         beside=_audited(application, environment, options),
     )
     text = f"in force   {says(override)}\n           {until(override, now_ms)}\n"
-    earlier = seen(before, frozenset(known.weights)).override
-    if earlier is not None and earlier.is_in_force(now_ms):
-        # Parts of it may be another operator's.
+    earlier = before.override_at(now_ms)
+    if earlier is not None:  # parts of it may be another operator's
         text += (
-            f"before     {says(earlier.left_at(now_ms))}\n"
+            f"before     {says(earlier)}\n"
             f"           {until(earlier, now_ms)}, by {earlier.operator}: {earlier.reason}\n"
             "           what is not named now keeps its own end\n"
         )
@@ -169,7 +157,7 @@ def _set(application: Application, environment: Mapping[str, str], options: argp
         f"payments follow within {FOLLOW_SECONDS:g} s\n"
         "next: payonce routing show; payonce routing release ends it sooner\n"
     )
-    tell(options, {"override": override, "before": earlier}, text)
+    tell(options, {"override": override, "before": before.override}, text)
     return Exit.DONE
 
 

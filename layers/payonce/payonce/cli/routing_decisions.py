@@ -17,7 +17,7 @@ from payonce.routing.detection.rising import AHEAD_SECONDS
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from payonce.routing.decision.history import KeptDecision
     from payonce.wiring.application import Application
@@ -30,7 +30,9 @@ def list_decisions(application: Application, options: argparse.Namespace) -> int
     """List the last decisions. Raises ``PayonceError``, as do the other commands."""
     kept = DecisionRecords(application.database).newest_first(application.clock.now_ms())
     decisions = list(islice(kept, options.last))
-    text = "".join(f"{_decision_line(decision)}\n" for decision in decisions)
+    text = "".join(
+        f"{each.epoch:>8}  {shown(each.at_ms)}  {plain(str(_document(each).get('reason', '')))}\n" for each in decisions
+    )
     after = (
         "next: payonce routing explain EPOCH, or payonce routing replay EPOCH"
         if decisions
@@ -93,20 +95,17 @@ def explain_decision(application: Application, options: argparse.Namespace) -> i
     return Exit.DONE
 
 
+def _document(kept: KeptDecision) -> dict[str, Any]:
+    return kept.stored.get("document") or {}
+
+
 def _reason(kept: KeptDecision) -> dict[str, Any]:
-    document = kept.stored.get("document") or {}
-    return {"mode": document.get("mode"), "reason": document.get("reason")}
-
-
-def _decision_line(kept: KeptDecision) -> str:
-    """Return the line of a decision in the list."""
-    reason = (kept.stored.get("document") or {}).get("reason", "")
-    return f"{kept.epoch:>8}  {shown(kept.at_ms)}  {plain(str(reason))}"
+    return {name: _document(kept).get(name) for name in ("mode", "reason")}
 
 
 def _forecast_lines(kept: KeptDecision) -> Iterator[str]:
     """Yield the lines of ``routing explain``: each route's forecast, the worst first."""
-    document, forecasts = kept.stored.get("document") or {}, kept.stored.get("forecasts") or {}
+    document, forecasts = _document(kept), kept.stored.get("forecasts") or {}
     yield f"decision   epoch {kept.epoch}, {shown(kept.at_ms)}, hour {kept.hour}"
     yield f"mode       {document.get('mode', '-')}"
     yield f"reason     {plain(str(document.get('reason', '-')))}"
@@ -114,23 +113,10 @@ def _forecast_lines(kept: KeptDecision) -> Iterator[str]:
         f"forecasts  share of bad payments (no answer, or later than the SLO) within {AHEAD_SECONDS:.0f} s, against "
         "the best other route's; trusted: the part of its neutral share that the route is trusted with"
     )
-    rows = sorted(forecasts.items(), key=lambda item: (-item[1]["bad_share"], item[0]))
-    yield from _columns(
-        ["gateway", "method", "bad", "others", "trusted", "drivers"],
-        [
-            [
-                *map(plain, key.partition("|")[::2]),
-                f"{known['bad_share']:.1%}",
-                f"{known['others_share']:.1%}",
-                f"{known['trusted']:.1%}",
-                ", ".join(known["drivers"]) or "-",
-            ]
-            for key, known in rows
-        ],
-    )
-
-
-def _columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
-    for row in [head, *rows]:
+    rows = [["gateway", "method", "bad", "others", "trusted", "drivers"]]
+    for key, known in sorted(forecasts.items(), key=lambda item: (-item[1]["bad_share"], item[0])):
+        shares = [f"{known[name]:.1%}" for name in ("bad_share", "others_share", "trusted")]
+        rows.append([*map(plain, key.partition("|")[::2]), *shares, ", ".join(known["drivers"]) or "-"])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
         yield "  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()

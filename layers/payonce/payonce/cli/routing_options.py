@@ -50,10 +50,9 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     for action in (drain, weights, mode, release):
         action.add_argument("--operator", required=True, help="who you are")
         action.add_argument("--reason", required=True, help="why: it stays in the history")
+        add_table_options(action, (*TABLES, Table.AUDIT))
     for action in (show, history, decisions, again, explain):
         add_table_options(action, TABLES)
-    for action in (drain, weights, mode, release):
-        add_table_options(action, (*TABLES, Table.AUDIT))
 
 
 def _count(text: str) -> int:

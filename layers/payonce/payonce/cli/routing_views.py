@@ -1,24 +1,26 @@
-"""The output of ``payonce routing``: routing as payments see it now, the override, and its history."""
+"""The output of ``payonce routing``, for people and as JSON: routing as payments see it, the override, its history."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from payonce.cli.output import as_json
 from payonce.cli.support import shown
 from payonce.routing.control.choice import applies
 from payonce.routing.control.document import EVERYTHING
-from payonce.routing.control.override import mode_of, overridden, parse_override
+from payonce.routing.control.override import overridden, readable
 from payonce.routing.control.routing_settings import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from payonce.routing.control.document import Admission
+    from payonce.routing.control.document import Admission, ControlDocument
+    from payonce.routing.control.in_force import Seen
     from payonce.routing.control.override import Override
     from payonce.routing.control.override_desk import Entry
     from payonce.routing.control.routing_settings import RoutingSettings
-    from payonce.routing.control.seen import Seen
 
 NAMED_MERCHANTS = 5  # more would fill the screen; the document has all of them
 
@@ -41,18 +43,47 @@ class Configured:
         """Return the static weights, empty if unknown."""
         return self.settings.neutral if self.settings else {}
 
+    def obeyed(self, now: Seen, now_ms: int) -> Override | None:
+        """Return the override that payments obey: the one in force, and none in mode off."""
+        return None if self.mode is Mode.OFF else now.override_at(now_ms)
+
+    def mode_under(self, override: Override | None) -> Mode | None:
+        """Return the mode under an override that payments obey; ``None`` if the configured one is unknown."""
+        configured = self.mode or (self.settings.mode if self.settings else None)
+        forced = override.mode if override is not None else None
+        return configured and (forced or configured)
+
+
+def show_document(known: Configured, now: Seen, now_ms: int) -> dict[str, Any]:
+    """Return the document of ``routing show``: settings, the control document, the override, and the weights now."""
+    override = known.obeyed(now, now_ms)
+    return {
+        "settings_from": known.source,
+        "mode": known.mode_under(override),
+        "configured_mode": known.mode,
+        "document": now.document,
+        "document_problem": now.document_problem or None,
+        "document_fresh": now.document_at(now_ms) is not None,
+        "override": now.override,
+        "override_problem": now.override_problem or None,
+        "override_in_force": now.override_at(now_ms) is not None,
+        "static_weights": known.weights,
+        "weights_of_any_method": overridden(known.weights, override, now_ms),
+    }
+
 
 def show_lines(known: Configured, now: Seen, now_ms: int) -> Iterator[str]:
     """Yield the lines of ``routing show``."""
+    document, override = now.document_at(now_ms), known.obeyed(now, now_ms)
+    decides = _decides(known, document, override)
     yield f"settings   {known.source}"
-    yield f"mode       {_mode(known, now, now_ms)}"
+    yield f"mode       {_mode(known, override)}"
     yield f"document   {_document(now, now_ms)}"
     if now.document is not None:
         yield f"reason     {plain(now.document.reason)}"
     yield from _override_lines(now, now_ms)
-    yield from _weight_lines(known, now, now_ms)
-    document = now.document if _fresh(now, now_ms) else None
-    only = "" if document is None or _decides(known, now, now_ms) else " (the document's, not in force)"
+    yield from _weight_lines(known, document, override, now_ms, decides=decides)
+    only = "" if document is None or decides else " (the document's, not in force)"
     limits = document.limits if document else {}
     named = ", ".join(f"{gateway} {limit:g} in flight" for gateway, limit in sorted(limits.items()))
     yield f"limits     {named + only if named else 'none'}"
@@ -60,25 +91,20 @@ def show_lines(known: Configured, now: Seen, now_ms: int) -> Iterator[str]:
     yield f"admission  {_admission(admission)}{only if admission != EVERYTHING else ''}"
 
 
-def _fresh(now: Seen, now_ms: int) -> bool:
-    return now.document is not None and now.document.is_fresh(now_ms)
-
-
-def _decides(known: Configured, now: Seen, now_ms: int) -> bool:
+def _decides(known: Configured, document: ControlDocument | None, override: Override | None) -> bool:
     """Return whether the document decides about some payments at least."""
-    if known.settings is None or known.mode is Mode.OFF or not _fresh(now, now_ms):
+    mode = known.mode_under(override)
+    if known.settings is None or mode is None:
         return False
-    mode = mode_of(known.mode or known.settings.mode, now.override, now_ms)
-    return applies(now.document, "", replace(known.settings, mode=mode, canary_share=1.0))
+    return applies(document, "", replace(known.settings, mode=mode, canary_share=1.0))
 
 
-def _mode(known: Configured, now: Seen, now_ms: int) -> str:
-    configured = known.mode.value if known.mode else "not known here"
-    forced = now.override.mode_at(now_ms) if now.override is not None and now.override.is_in_force(now_ms) else None
+def _mode(known: Configured, override: Override | None) -> str:
     if known.mode is Mode.OFF:
         return "off (configured): payments read neither document nor override"
-    if forced is not None:
-        return f"{forced.value} (forced by the override; configured: {configured})"
+    configured = known.mode.value if known.mode else "not known here"
+    if override is not None and override.mode is not None:
+        return f"{override.mode.value} (forced by the override; configured: {configured})"
     return configured if known.mode is None else f"{configured} (configured)"
 
 
@@ -97,18 +123,18 @@ def _document(now: Seen, now_ms: int) -> str:
 
 
 def _override_lines(now: Seen, now_ms: int) -> Iterator[str]:
-    override = now.override
+    override, in_force = now.override, now.override_at(now_ms)
     if now.override_problem:
         yield f"override   can't be read ({now.override_problem}): payments ignore it. next: routing release"
     elif override is None or override.is_release():
         yield "override   none"
-    elif now_ms < override.expires_at_ms and not override.is_in_force(now_ms):
+    elif now_ms < override.expires_at_ms and in_force is None:
         yield f"override   none in force; one is issued in the future, {shown(override.issued_at_ms)}: {says(override)}"
         yield "           payments ignore it until then. next: routing release"
-    elif not override.is_in_force(now_ms):
+    elif in_force is None:
         yield f"override   none in force; the last one ended {shown(override.expires_at_ms)}"
     else:
-        yield f"override   {says(override.left_at(now_ms))}"
+        yield f"override   {says(in_force)}"
         yield f"           {until(override, now_ms)}, version {override.version}"
         yield f"           by {override.operator}: {override.reason}"
 
@@ -132,23 +158,21 @@ def until(override: Override, now_ms: int) -> str:
     return f"until {shown(override.expires_at_ms)}, in {duration(override.expires_at_ms - now_ms)}"
 
 
-def _weight_lines(known: Configured, now: Seen, now_ms: int) -> Iterator[str]:
+def _weight_lines(
+    known: Configured, document: ControlDocument | None, override: Override | None, now_ms: int, *, decides: bool
+) -> Iterator[str]:
     if known.settings is None:
         yield "weights    not known here: set PAYONCE_GATEWAYS and PAYONCE_ROUTING as the stack has them"
         return
-    reads = known.mode is not Mode.OFF
-    override = now.override if reads else None
-    document = now.document if reads and _fresh(now, now_ms) else None
+    by_method = document.weights if document is not None and known.mode is not Mode.OFF else {}
     static = {"static": known.weights, "any": overridden(known.weights, override, now_ms)}
-    decided = {m: overridden(w, override, now_ms) for m, w in sorted(document.weights.items())} if document else {}
-    if document is not None and _decides(known, now, now_ms):
-        mode = mode_of(known.mode or known.settings.mode, override, now_ms)
-        if Mode.CANARY in {mode, document.mode}:
+    decided = {method: overridden(weights, override, now_ms) for method, weights in sorted(by_method.items())}
+    if document is not None and decides:
+        if Mode.CANARY in {known.mode_under(override), document.mode}:
             yield f"weights    of {known.settings.canary_share:.0%} of payments (canary); 'any': of all others"
-            yield from _table({**static, **decided})
         else:
             yield "weights    in force per method; 'any': of methods that nothing is known of"
-            yield from _table({**static, **decided})
+        yield from _table({**static, **decided})
         return
     yield "weights    in force for any method"
     yield from _table(static)
@@ -187,14 +211,17 @@ def entry_line(entry: Entry) -> str:
 
 
 def _said(raw: bytes | None) -> str:
-    if raw is None:
-        return "none"
-    try:
-        override = parse_override(raw, None)
-    except ValueError:
-        return "unreadable"
+    override = readable(raw, None)
+    if override is None:
+        return "none" if raw is None else "unreadable"
     life = "" if override.is_release() else f" for {duration(override.expires_at_ms - override.issued_at_ms)}"
     return f"{says(override)}{life}"
+
+
+def entry_document(entry: Entry) -> dict[str, Any]:
+    """Return the document of an override's change; what can't be read is ``null``."""
+    before, after = readable(entry.before, None), readable(entry.after, None)
+    return {**as_json(entry), "before": before, "after": after, "weights": json.loads(entry.weights or b"null")}
 
 
 def plain(text: str) -> str:

@@ -18,8 +18,6 @@ from payonce.routing.watch.stored_watch import Watching
 from payonce.wiring.application import Application
 from payonce.wiring.settings import load_settings
 
-__all__ = ["RUN_SECONDS", "STOP_BEFORE_TIMEOUT_MS", "RoutingApplication", "bootstrap_routing"]
-
 RUN_SECONDS = 65  # the schedule's minute, and five seconds of overlap in which the next run stands by
 STOP_BEFORE_TIMEOUT_MS = 10_000  # time for one step whose calls are all tried three times, and for the log
 LEADER_PREFIX = "run"

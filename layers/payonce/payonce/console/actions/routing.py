@@ -19,9 +19,9 @@ from payonce.domain.durations import MINUTE_MS
 from payonce.domain.errors import BodyMalformed, OverrideConflict, OverrideRefused
 from payonce.ports import Insert, Table
 from payonce.routing.control.control_store import ControlStore
+from payonce.routing.control.in_force import seen
 from payonce.routing.control.override_desk import OverrideDesk, last_version
 from payonce.routing.control.routing_settings import Mode
-from payonce.routing.control.seen import seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -109,8 +109,7 @@ def _with_what_is_in_force(services: Services, conflict: OverrideConflict, now_m
     weights = services.settings.routing.neutral
     control = ControlStore(services.database).read()
     newest = next(OverrideDesk(services.database, services.clock, weights).history(), None)
-    override = seen(control, frozenset(weights) | frozenset(services.settings.gateways)).override
-    left = override.left_at(now_ms) if override is not None and override.is_in_force(now_ms) else None
+    left = seen(control, frozenset(weights) | frozenset(services.settings.gateways)).override_at(now_ms)
     says = f"{what_it_does(left, now_ms)} ({left.reason})" if left is not None else "nothing is overridden"
     return OverrideConflict(
         f"{conflict.detail} In force now: {says}.", seen=last_version(control.override_version, newest)

@@ -9,9 +9,9 @@ from payonce.console.plots.drawing import percent
 from payonce.routing.control.choice import applies
 from payonce.routing.control.control_store import ControlStore
 from payonce.routing.control.document import EVERYTHING
+from payonce.routing.control.in_force import seen
 from payonce.routing.control.override import mode_of, overridden
 from payonce.routing.control.routing_settings import Mode
-from payonce.routing.control.seen import seen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,13 +84,10 @@ def routing_now(services: Services, now_ms: int) -> RoutingNow:
     gateways = frozenset(settings.neutral) | frozenset(services.settings.gateways)
     control = ControlStore(services.database).read()
     stored = seen(control, gateways)
-    document, document_problem = stored.document, stored.document_problem
-    override = stored.override
-    if document is not None and not document.is_fresh(now_ms):
-        document_problem = f"the last one, epoch {document.epoch}, has expired"
-        document = None
-    if override is not None:
-        override = override.left_at(now_ms) if override.is_in_force(now_ms) else None
+    document, override = stored.document_at(now_ms), stored.override_at(now_ms)
+    document_problem = stored.document_problem
+    if document is None and stored.document is not None:
+        document_problem = f"the last one, epoch {stored.document.epoch}, has expired"
     off = settings.mode is Mode.OFF
     mode = settings.mode if off else mode_of(settings.mode, override, now_ms)
     decides = not off and document is not None and applies(document, "", replace(settings, mode=mode, canary_share=1.0))

@@ -54,10 +54,8 @@ def _mode(text: str) -> Mode:
 
 
 def _values(text: str) -> dict[str, Any]:
-    if not text.strip():
-        return {}
     try:
-        values = json.loads(text, parse_constant=_refuse)
+        values = json.loads(text.strip() or "{}", parse_constant=_refuse)
     except (ValueError, RecursionError):
         values = None
     if not isinstance(values, dict):

@@ -15,13 +15,13 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from payonce.routing.control.control_store import Control
 from payonce.routing.control.document import parse_document
 from payonce.routing.control.override import parse_override
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from payonce.routing.control.control_store import Control
     from payonce.routing.control.document import ControlDocument
     from payonce.routing.control.override import Override
 
@@ -102,9 +102,6 @@ class Held:
     override: Override | None = None
 
 
-NOTHING = Held()
-
-
 class ControlCache:
     """Returns what is in force. ``report`` is given parse errors; ``draw`` returns random numbers in [0, 1).
 
@@ -124,8 +121,7 @@ class ControlCache:
         self._gateways = gateways
         self._draw = draw
         self._report = report
-        self._raw_document: bytes | None = None
-        self._raw_override: bytes | None = None
+        self._control = Control()  # what was read last, and is parsed below
         self._document: ControlDocument | None = None
         self._override: Override | None = None
         self._refresh_at_ms = 0
@@ -140,19 +136,16 @@ class ControlCache:
         if came is not None:
             self._hold(came)
         document, override = self._document, self._override
-        if document is None and override is None:
-            return NOTHING
         return Held(
             document if document is not None and document.is_fresh(now_ms) else None,
             override if override is not None and override.is_in_force(now_ms) else None,
         )
 
     def _hold(self, came: Control) -> None:
-        if came.document != self._raw_document:
-            self._raw_document = came.document
+        before, self._control = self._control, came
+        if came.document != before.document:
             self._document = self._parsed(parse_document, came.document)
-        if came.override != self._raw_override:
-            self._raw_override = came.override
+        if came.override != before.override:
             self._override = self._parsed(parse_override, came.override)
 
     def _parsed[T](self, parse: Callable[[bytes, frozenset[str]], T], raw: bytes | None) -> T | None:

@@ -51,12 +51,7 @@ def document_write(document: ControlDocument) -> Write:
     It is unconditional: it belongs in the transaction that moves the predictor's state to the same epoch, and that
     write is conditional on the previous epoch.
     """
-    return Adjust(
-        table=Table.ROUTING,
-        key=CONTROL_KEY,
-        set={"document": document.to_bytes(), "epoch": document.epoch},
-        upsert=True,
-    )
+    return _changed(document=document.to_bytes(), epoch=document.epoch)
 
 
 def override_write(override: bytes, version: int) -> Write:
@@ -64,12 +59,11 @@ def override_write(override: bytes, version: int) -> Write:
 
     The entry's key is ``version``, so that of two concurrent operators one gets a conflict.
     """
-    return Adjust(
-        table=Table.ROUTING,
-        key=CONTROL_KEY,
-        set={"override": override, "override_version": version},
-        upsert=True,
-    )
+    return _changed(override=override, override_version=version)
+
+
+def _changed(**attributes: bytes | int) -> Write:
+    return Adjust(table=Table.ROUTING, key=CONTROL_KEY, set=attributes, upsert=True)
 
 
 def _whole(value: object) -> int:

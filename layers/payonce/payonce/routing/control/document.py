@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from payonce.routing.control.routing_settings import Mode
@@ -27,10 +27,6 @@ MAX_METHODS = 64
 MAX_MERCHANTS = 100
 MAX_REASON = 2_000
 SUM_TOLERANCE = 1e-6
-DIGITS = 9
-FIELDS = frozenset(
-    {"version", "mode", "epoch", "issued_at_ms", "expires_at_ms", "reason", "weights", "limits", "admission"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,23 +63,10 @@ class ControlDocument:
 
     def to_bytes(self) -> bytes:
         """Return canonical JSON: equal documents give equal bytes."""
-        return canonical(
-            {
-                "admission": {
-                    "authorization": self.admission.authorization,
-                    "batch": self.admission.batch,
-                    "merchants": {name: list(shares) for name, shares in self.admission.merchants.items()},
-                },
-                "epoch": self.epoch,
-                "expires_at_ms": self.expires_at_ms,
-                "issued_at_ms": self.issued_at_ms,
-                "limits": dict(self.limits),
-                "mode": self.mode.value,
-                "reason": self.reason,
-                "version": VERSION,
-                "weights": {method: dict(weights) for method, weights in self.weights.items()},
-            }
-        )
+        return canonical({**asdict(self), "version": VERSION})
+
+
+FIELDS = {field.name for field in fields(ControlDocument)} | {"version"}
 
 
 def canonical(value: Any) -> bytes:

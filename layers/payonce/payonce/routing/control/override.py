@@ -16,9 +16,10 @@ before ``expires_at_ms`` are in format 2, which is written only where there is o
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING
 
+from payonce.domain.durations import DAY_MS, HOUR_MS
 from payonce.routing.control.document import MAX_AHEAD_MS, canonical
 from payonce.routing.control.routing_settings import MAX_GATEWAYS, Mode
 from payonce.routing.control.strict_json import known, number, table, text, whole
@@ -29,12 +30,11 @@ if TYPE_CHECKING:
 FORMAT = 1
 FORMAT_WITH_ENDS = 2  # with parts that end before the others
 MAX_BYTES = 8_192  # four times what 16 gateways with long names and a reason need
-USUAL_LIFE_MS = 3_600_000  # an hour, so that somebody decides again whether it is still needed
-MAX_LIFE_MS = 7 * 86_400_000  # a week: what has to last longer belongs in the configuration, where it is reviewed
+USUAL_LIFE_MS = HOUR_MS  # an hour, so that somebody decides again whether it is still needed
+MAX_LIFE_MS = 7 * DAY_MS  # a week: what has to last longer belongs in the configuration, where it is reviewed
 MAX_OPERATOR = 100  # characters
 MAX_REASON = 500  # characters: a sentence or two, and the name of an incident
-FIELDS = frozenset({"format", "version", "mode", "shares", "operator", "reason", "issued_at_ms", "expires_at_ms"})
-ENDS = frozenset({"ends_at_ms", "mode_ends_at_ms"})
+ENDS = frozenset({"ends_at_ms", "mode_ends_at_ms"})  # the fields that format 1 lacks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,31 +110,18 @@ class Override:
         if len(shares) == len(self.shares) and mode is self.mode:
             return self
         ends = {gateway: end for gateway, end in self.ends_at_ms.items() if gateway in shares}
-        return replace(
-            self,
-            mode=mode,
-            shares=shares,
-            ends_at_ms=ends,
-            mode_ends_at_ms=None if mode is None else self.mode_ends_at_ms,
-        )
+        mode_end = None if mode is None else self.mode_ends_at_ms
+        return replace(self, mode=mode, shares=shares, ends_at_ms=ends, mode_ends_at_ms=mode_end)
 
     def to_bytes(self) -> bytes:
         """Return canonical JSON: equal overrides give equal bytes."""
-        own = self.ends_at_ms or self.mode_ends_at_ms is not None
-        ends = {"ends_at_ms": dict(self.ends_at_ms), "mode_ends_at_ms": self.mode_ends_at_ms} if own else {}
-        return canonical(
-            {
-                **ends,
-                "expires_at_ms": self.expires_at_ms,
-                "format": FORMAT_WITH_ENDS if own else FORMAT,
-                "issued_at_ms": self.issued_at_ms,
-                "mode": None if self.mode is None else self.mode.value,
-                "operator": self.operator,
-                "reason": self.reason,
-                "shares": {gateway: float(share) for gateway, share in self.shares.items()},
-                "version": self.version,
-            }
-        )
+        stored = {**asdict(self), "shares": {gateway: float(share) for gateway, share in self.shares.items()}}
+        if self.ends_at_ms or self.mode_ends_at_ms is not None:
+            return canonical({**stored, "format": FORMAT_WITH_ENDS})
+        return canonical({"format": FORMAT, **{name: value for name, value in stored.items() if name not in ENDS}})
+
+
+FIELDS = {each.name for each in fields(Override)} - ENDS | {"format"}
 
 
 def parse_override(raw: bytes, gateways: frozenset[str] | None) -> Override:
@@ -148,7 +135,7 @@ def parse_override(raw: bytes, gateways: frozenset[str] | None) -> Override:
         stored = json.loads(raw)
     except RecursionError as error:
         raise ValueError("the override is nested too deeply") from error
-    names = frozenset(stored) if isinstance(stored, dict) else frozenset[str]()
+    names = set(stored) if isinstance(stored, dict) else set[str]()
     if names not in (FIELDS, FIELDS | ENDS) or stored["format"] != (FORMAT if names == FIELDS else FORMAT_WITH_ENDS):
         raise ValueError("not an override of this format")
     mode_end = stored.get("mode_ends_at_ms")
@@ -169,15 +156,21 @@ def parse_override(raw: bytes, gateways: frozenset[str] | None) -> Override:
     )
 
 
+def readable(raw: bytes | None, gateways: frozenset[str] | None) -> Override | None:
+    """Return the override as ``parse_override`` does, ``None`` where there is none or it can't be read."""
+    try:
+        return None if raw is None else parse_override(raw, gateways)
+    except ValueError:
+        return None
+
+
 def overridden(weights: Mapping[str, float], override: Override | None, now_ms: int) -> Mapping[str, float]:
     """Return the weights multiplied by the override's shares and normalised to the sum 1.
 
     Returns ``weights`` itself, the same object, when no override is in force and when all weights would become 0:
     an override never leaves a payment without a route.
     """
-    if override is None or not override.is_in_force(now_ms):
-        return weights
-    shares = override.shares_at(now_ms)
+    shares = override.shares_at(now_ms) if override is not None and override.is_in_force(now_ms) else None
     if not shares:
         return weights
     left = {gateway: weight * shares.get(gateway, 1.0) for gateway, weight in weights.items()}

@@ -14,7 +14,6 @@ Of two concurrent operators one gets a conflict::
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import BodyMalformed, OverrideConflict, OverrideRefused, WriteConflict
@@ -22,8 +21,9 @@ from payonce.domain.principals import principal_name
 from payonce.paging import every_item
 from payonce.ports import Insert, Table
 from payonce.routing.control.control_store import ControlStore, override_write
-from payonce.routing.control.document import canonical, parse_document
-from payonce.routing.control.override import USUAL_LIFE_MS, Override, mode_of, overridden, parse_override
+from payonce.routing.control.document import canonical
+from payonce.routing.control.in_force import seen
+from payonce.routing.control.override import USUAL_LIFE_MS, Override, mode_of, overridden, readable
 from payonce.routing.control.routing_settings import Mode
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 TRAIL = "OVERRIDES"
 VERSION_DIGITS = 10
 PAGE_SIZE = 50
+KEPT = ("at_ms", "operator", "reason", "before", "after", "weights")  # the attributes of an entry beside its key
 DECIDING = frozenset({Mode.CANARY, Mode.ON})  # modes in which the document decides about payments
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
 LOOK_AGAIN = "Look at what is in force now (payonce routing show), and decide again."
 
 
@@ -90,14 +90,26 @@ class OverrideDesk:
         or ``OverrideConflict`` (another operator was faster, or has made a change that was not seen).
         """
         (control, version), now_ms = self._read(seen_version), self._clock.now_ms()
-        before, named, end_ms = self._in_force(control, now_ms), shares or {}, now_ms + life_ms
-        kept = {} if before is None else before.shares
-        ends = {name: end_ms if name in named or before is None else before.end_of(name) for name in {**kept, **named}}
+        # The request path ignores a malformed override, so it is no base for a new one either.
+        before = seen(control, self._gateways).override_at(now_ms)
+        end_ms, named = now_ms + life_ms, shares or {}
+        self._refuse_unknown(named)
+        merged = {**(before.shares if before is not None else {}), **named}
+        ends = {name: end_ms if name in named or before is None else before.end_of(name) for name in merged}
         mode_end_ms = end_ms
         if mode is None and before is not None and before.mode is not None:
             mode, mode_end_ms = before.mode, before.mode_end_ms
-        after = self._made(
-            version, now_ms, operator, reason, mode=mode, mode_end_ms=mode_end_ms, shares={**kept, **named}, ends=ends
+        last_ms = max([*ends.values(), *([] if ends and mode is None else [mode_end_ms])])
+        after = _made(
+            version=version,
+            mode=mode,
+            shares=merged,
+            operator=operator,
+            reason=reason,
+            issued_at_ms=now_ms,
+            expires_at_ms=last_ms,
+            ends_at_ms={gateway: end for gateway, end in ends.items() if end != last_ms},
+            mode_ends_at_ms=None if mode is None or mode_end_ms == last_ms else mode_end_ms,
         )
         if after.is_release():
             raise OverrideRefused("That would override nothing: name a mode, or a gateway and its share.")
@@ -116,7 +128,8 @@ class OverrideDesk:
         (control, version), now_ms = self._read(seen_version), self._clock.now_ms()
         if self._is_over(control, now_ms):
             raise OverrideRefused("There is no override in force, so there is nothing to release.")
-        after = self._made(version, now_ms, operator, reason, mode_end_ms=now_ms + USUAL_LIFE_MS)
+        end_ms = now_ms + USUAL_LIFE_MS  # a release has an end, too
+        after = _made(version=version, operator=operator, reason=reason, issued_at_ms=now_ms, expires_at_ms=end_ms)
         self._write(control, after, beside)
         return after
 
@@ -127,68 +140,20 @@ class OverrideDesk:
                 Table.ROUTING, partition=("pk", TRAIL), descending=True, limit=PAGE_SIZE, start=start
             )
         ):
-            yield Entry(
-                version=int(item["sk"]),
-                at_ms=item["at_ms"],
-                operator=item["operator"],
-                reason=item["reason"],
-                before=item["before"],
-                after=item["after"],
-                weights=item["weights"],
-            )
-
-    def _in_force(self, control: Control, now_ms: int) -> Override | None:
-        # The request path ignores a malformed override, so it is no base for a new one either.
-        try:
-            stored = parse_override(control.override, self._gateways) if control.override is not None else None
-        except ValueError:
-            return None
-        return stored.left_at(now_ms) if stored is not None and stored.is_in_force(now_ms) else None
+            yield Entry(version=int(item["sk"]), **{name: item[name] for name in KEPT})
 
     def _is_over(self, control: Control, now_ms: int) -> bool:
         # A malformed override, or one from the future, can be released: an operator who sees it wants it gone.
-        if control.override is None:
-            return True
-        try:
-            stored = parse_override(control.override, None)
-        except ValueError:
-            return False
+        stored = readable(control.override, None)
+        if stored is None:
+            return control.override is None
         return stored.is_release() or stored.expires_at_ms <= now_ms
 
-    def _made(
-        self,
-        version: int,
-        now_ms: int,
-        operator: str,
-        reason: str,
-        *,
-        mode_end_ms: int,
-        mode: Mode | None = None,
-        shares: Mapping[str, float] = _NOTHING,
-        ends: Mapping[str, int] = _NOTHING,
-    ) -> Override:
-        last = max([*ends.values(), *([] if ends and mode is None else [mode_end_ms])])  # a release has an end, too
+    def _refuse_unknown(self, shares: Mapping[str, float]) -> None:
         unknown = sorted(set(shares) - self._gateways)
         if unknown:
             known = ", ".join(sorted(self._gateways))
             raise OverrideRefused(f"Routing knows no gateway {', '.join(unknown)}. It routes to: {known}.")
-        try:
-            return Override(
-                version=version,
-                mode=mode,
-                shares=shares,
-                operator=_operator(operator),
-                reason=reason.strip(),
-                issued_at_ms=now_ms,
-                expires_at_ms=last,
-                ends_at_ms={gateway: end for gateway, end in ends.items() if end != last},
-                mode_ends_at_ms=None if mode is None or mode_end_ms == last else mode_end_ms,
-            )
-        except ValueError as error:
-            raise OverrideRefused(
-                "An override needs a name (up to 100 characters) and a reason (up to 500) in one line, shares from 0 "
-                f"to 1, and an end within 7 days: {error}."
-            ) from error
 
     def _read(self, seen_version: int | None) -> tuple[Control, int]:
         """Return the stored item and the version number of the change that follows it.
@@ -209,11 +174,8 @@ class OverrideDesk:
         # ``overridden`` returns its argument itself when every weight would become 0: the override would do nothing.
         if after.shares and overridden(self._weights, after, now_ms) is self._weights:
             raise OverrideRefused("No gateway would be left that has a static weight. Leave one of them a share.")
-        try:
-            document = parse_document(control.document, self._gateways) if control.document is not None else None
-        except ValueError:
-            return
-        if document is None or not document.is_fresh(now_ms) or mode_of(document.mode, after, now_ms) not in DECIDING:
+        document = seen(control, self._gateways).document_at(now_ms)
+        if document is None or mode_of(document.mode, after, now_ms) not in DECIDING:
             return
         for method, weights in document.weights.items():
             if after.shares and overridden(weights, after, now_ms) is weights:
@@ -242,8 +204,13 @@ class OverrideDesk:
             raise OverrideConflict(f"{faster} was faster: nothing was changed. {LOOK_AGAIN}") from conflict
 
 
-def _operator(name: str) -> str:
+def _made(*, operator: str, reason: str, **others: Any) -> Override:
     try:
-        return principal_name(name)
+        return Override(operator=principal_name(operator), reason=reason.strip(), **others)
     except BodyMalformed as error:
         raise OverrideRefused(error.detail) from error
+    except ValueError as error:
+        raise OverrideRefused(
+            "An override needs a name (up to 100 characters) and a reason (up to 500) in one line, shares from 0 "
+            f"to 1, and an end within 7 days: {error}."
+        ) from error

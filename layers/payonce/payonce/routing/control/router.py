@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from payonce.routing.control.admission import admit
 from payonce.routing.control.choice import admission_for, choose_route, weights_for
-from payonce.routing.control.control_cache import NOTHING
+from payonce.routing.control.control_cache import Held
 from payonce.routing.control.override import mode_of, overridden
 from payonce.routing.control.routing_settings import Mode
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from payonce.routing.control.admission import Priority
-    from payonce.routing.control.control_cache import ControlCache, Held
+    from payonce.routing.control.control_cache import ControlCache
     from payonce.routing.control.routing_settings import RoutingSettings
 
 
@@ -64,5 +64,5 @@ class Router:
 
     def _look(self) -> tuple[int, Held, RoutingSettings]:
         now_ms = self._now_ms()
-        held = NOTHING if self._cache is None else self._cache.current(now_ms)
+        held = Held() if self._cache is None else self._cache.current(now_ms)
         return now_ms, held, self._settings[mode_of(self._configured, held.override, now_ms)]

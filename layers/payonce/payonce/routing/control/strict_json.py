@@ -10,16 +10,14 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 
-def to_json(value: DataclassInstance) -> dict[str, Any]:
-    """Return the fields as a dict.
-
-    They may be numbers, booleans, None, lists of numbers, and dataclasses of the same, all with defaults.
-    """
-    return asdict(value)
+to_json = asdict  # the inverse of ``from_json``
 
 
 def from_json[T: DataclassInstance](kind: type[T], stored: Any) -> T:
-    """Return a ``kind`` from its ``to_json`` form. Raises ``ValueError`` for anything else."""
+    """Return a ``kind`` from its ``to_json`` form. Raises ``ValueError`` for anything else.
+
+    Its fields have defaults, and may be numbers, booleans, None, lists of numbers, and dataclasses of the same.
+    """
     wanted = {field.name for field in fields(kind)}
     if not isinstance(stored, dict) or set(stored) != wanted:
         raise ValueError(f"not a stored {kind.__name__}")

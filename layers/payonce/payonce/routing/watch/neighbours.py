@@ -8,7 +8,7 @@ a nightly job or what lasts, is usual there on the fourth. docs/route-watch.md h
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, Self
 
@@ -45,16 +45,14 @@ class Judged:
     ratio_alone: float  # without: what is usual at one time of day is not learned for the others
 
 
+@dataclass(slots=True)
 class Neighbours:
     """The memory of one series of positive values. A gap has no value: it is not given, and nothing fills it."""
 
-    __slots__ = ("distances", "quarters", "unusual_ratio", "values")
-
-    def __init__(self, unusual_ratio: float = UNUSUAL_RATIO) -> None:
-        self.unusual_ratio = unusual_ratio
-        self.values: list[int] = []
-        self.quarters: list[int] = []  # when: quarters of an hour since the epoch
-        self.distances: list[int] = []  # of the pattern that ends at the value, when it was learned
+    unusual_ratio: float = UNUSUAL_RATIO
+    values: list[int] = field(default_factory=list)
+    quarters: list[int] = field(default_factory=list)  # when: quarters of an hour since the epoch
+    distances: list[int] = field(default_factory=list)  # of the pattern that ends at the value, when it was learned
 
     def judge(self, value: float, at_ms: int) -> Judged:
         """Return how unusual ``value`` is at ``at_ms``. Raises ``ValueError`` unless it is positive and finite."""
@@ -102,7 +100,9 @@ class Neighbours:
         """Return (low, high) of the learned values, of which 95 % lie between; (0, 0) before any is learned."""
         pairs = zip(self.values, self.distances, strict=True)
         learned = sorted(value for value, distance in pairs if distance >= 0)
-        low, high = (math.exp(_quantile(learned, share) / SCALE) if learned else 0.0 for share in RANGE_SHARES)
+        if not learned:
+            return 0.0, 0.0
+        low, high = (math.exp(learned[round(share * (len(learned) - 1))] / SCALE) for share in RANGE_SHARES)
         return low, high
 
     def to_json(self) -> list[list[int]]:
@@ -120,15 +120,9 @@ class Neighbours:
             raise ValueError("a stored latency is no whole number in its bounds")
         if any(type(step) is not int or step < 0 for step in steps):
             raise ValueError("a stored latency has no time")
-        memory = cls()
-        memory.values, memory.quarters, memory.distances = list(values), list(accumulate(steps)), list(distances)
-        return memory
+        return cls(values=list(values), quarters=list(accumulate(steps)), distances=list(distances))
 
 
 def _median(ranked: Sequence[int]) -> float:
     # Not the statistics module: its import adds 5 ms to a start (python -X importtime), for fractions and decimals.
     return (ranked[(len(ranked) - 1) // 2] + ranked[len(ranked) // 2]) / 2
-
-
-def _quantile(ranked: Sequence[int], share: float) -> int:
-    return ranked[round(share * (len(ranked) - 1))]

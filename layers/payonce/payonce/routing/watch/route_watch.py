@@ -183,18 +183,17 @@ def _judge(cell: Cell, route: _Route) -> list[Unusual]:
             found.append(Unusual(cell, Watched.LATENCY, p95_ms, route.sketch.total, route.latency.usual_range()))
         route.latency.add(judged)
     decided = route.approved + route.declined
-    found += _judge_share(cell, route, Watched.APPROVAL, route.approved, decided)
-    return found + _judge_share(cell, route, Watched.TECHNICAL, route.technical, decided + route.technical)
-
-
-def _judge_share(cell: Cell, route: _Route, watched: Watched, count: int, answers: int) -> list[Unusual]:
-    if answers < MIN_ANSWERS:
-        return []
-    at_ms, episode = route.period * PERIOD_MS, route.episodes[watched]
-    share = route.approval if watched is Watched.APPROVAL else route.failure
-    unusual = share.digits(count, answers) >= UNUSUAL_DIGITS
-    alarm = episode.update(at_ms, unusual=unusual)
-    usual = share.usual_range(answers)
-    if not unusual or episode.adopted(at_ms):
-        share.learn(count, answers)
-    return [Unusual(cell, watched, count / answers, answers, usual)] if alarm else []
+    shares = (
+        (Watched.APPROVAL, route.approval, route.approved, decided),
+        (Watched.TECHNICAL, route.failure, route.technical, decided + route.technical),
+    )
+    for watched, share, count, answers in shares:
+        if answers < MIN_ANSWERS:
+            continue
+        episode, usual = route.episodes[watched], share.usual_range(answers)
+        unusual = share.digits(count, answers) >= UNUSUAL_DIGITS
+        if episode.update(at_ms, unusual=unusual):
+            found.append(Unusual(cell, watched, count / answers, answers, usual))
+        if not unusual or episode.adopted(at_ms):
+            share.learn(count, answers)
+    return found

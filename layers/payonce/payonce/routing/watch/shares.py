@@ -8,6 +8,7 @@ exact for few answers, where a share of 40 is no measure and a normal approximat
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 WARM_UP = 96  # learned samples, a day, before any is judged
@@ -19,18 +20,16 @@ MAX_SUM = 1e18  # bounds a stored sum: a week of quarter hours with a million an
 RANGE_DEVIATIONS = 2.0  # the usual range reaches as many standard deviations to both sides
 
 
+@dataclass(slots=True)
 class UsualShare:
     """The usual share of one kind of answers, learned from counts, and its spread. ``rising`` is the unusual side."""
 
-    __slots__ = ("answers", "counted", "excess", "learned", "pairs", "rising")
-
-    def __init__(self, *, rising: bool) -> None:
-        self.rising = rising
-        self.learned = 0
-        self.answers = 0.0  # decayed sums, as are the following
-        self.counted = 0.0
-        self.excess = 0.0  # of the squared deviations over what a binomial has, in units of p(1-p)
-        self.pairs = 0.0  # of answers within a sample
+    learned: int = 0
+    answers: float = 0.0  # decayed sums, as are the following
+    counted: float = 0.0
+    excess: float = 0.0  # of the squared deviations over what a binomial has, in units of p(1-p)
+    pairs: float = 0.0  # of answers within a sample
+    rising: bool = field(kw_only=True)
 
     @property
     def share(self) -> float:
@@ -81,9 +80,7 @@ class UsualShare:
         sums = 0 <= counted <= answers <= MAX_SUM and 0 <= pairs <= MAX_SUM and abs(excess) <= MAX_SUM  # nor NaN
         if learned < 0 or not sums:
             raise ValueError("a stored share has impossible numbers")
-        usual = cls(rising=rising)
-        usual.learned, usual.answers, usual.counted, usual.excess, usual.pairs = stored
-        return usual
+        return cls(*stored, rising=rising)
 
 
 def _tail_digits(count: int, answers: int, share: float, spread: float) -> float:
