@@ -14,7 +14,7 @@ from payonce.entrypoints.signal_stream import serve_signals
 from payonce.routing.signals.book import Outcome
 from payonce.routing.signals.events import Claimed, Ended, Refused
 from payonce.routing.signals.from_claims import REFUSED_MESSAGE
-from payonce.routing.signals.signal_store import SignalBatch, SignalStore
+from payonce.routing.signals.signal_store import REFUSALS_SHARD, SignalBatch, SignalStore
 from payonce.stores.memory import MemoryDatabase
 from tests.support.aws import REPOSITORY
 from tests.support.world import ManualClock
@@ -73,7 +73,7 @@ def test_refusals_come_from_the_log(store: SignalStore) -> None:
     """Fails when another line is taken for one."""
     [batch] = served(store, event("refusals"))
     assert [type(one) for one in batch.events] == [Refused]
-    assert not batch.is_of_the_store
+    assert batch.shard == REFUSALS_SHARD
     assert served(store, event("subscription_tried_out")) == [batch]
 
 

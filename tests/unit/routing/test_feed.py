@@ -164,7 +164,7 @@ def test_a_late_shard_is_read_within_the_overlap(
 
 def test_a_claim_of_a_late_shard_is_not_overdue(store: SignalStore, feed: SignalFeed) -> None:
     """Fails when the shard's name is not handed on: what a late shard has not yet told counts as hanging."""
-    feed.expect({CELL: 1_000})
+    feed.book.expect({CELL: 1_000})
     add(store, claimed(T0, "late"), shard="b")
     for second in range(1, 5):
         add(store, claimed(T0 + 1000 * second, str(second)), ended(T0 + 1000 * second + 400, str(second)))

@@ -162,7 +162,7 @@ class _Term:
     def step(self, report: RunReport, tell_once: Callable[[str, dict[str, object]], None]) -> None:
         """Read the signals, and decide if there are new ones. Raises ``WriteConflict`` if another predictor leads."""
         feed = self.feed
-        feed.expect(expectations(self._state, self._work.settings))
+        feed.book.expect(expectations(self._state, self._work.settings))
         looks_far = not 0 <= feed.newest_ms - self._looked_far_at_ms < REPEAT_MS
         if looks_far:
             self._looked_far_at_ms = feed.newest_ms

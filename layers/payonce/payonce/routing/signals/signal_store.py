@@ -42,11 +42,6 @@ class SignalBatch:
     observed_at_ms: int
     events: list[SignalEvent]
 
-    @property
-    def is_of_the_store(self) -> bool:
-        """Return whether ``at_ms`` is the store's time rather than a function's."""
-        return self.shard != REFUSALS_SHARD
-
 
 class SignalStore:
     """Writes and reads batches. Reads and writes raise ``StoreUnavailable``; writes also raise ``OutcomeUnknown``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from payonce.domain.durations import SECOND_MS
@@ -39,14 +39,13 @@ class Demand:
     """The requests of one second, whatever their route."""
 
     second: int
-    merchants: dict[str, int] = field(default_factory=dict)
-    priorities: dict[str, int] = field(default_factory=dict)
+    merchants: Counter[str] = field(default_factory=Counter)
+    priorities: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: Demand) -> None:
         """Add the other's counts to this one's."""
-        for own, more in ((self.merchants, other.merchants), (self.priorities, other.priorities)):
-            for name, count in more.items():
-                own[name] = own.get(name, 0) + count
+        self.merchants.update(other.merchants)
+        self.priorities.update(other.priorities)
 
 
 @dataclass(slots=True)
