@@ -163,16 +163,14 @@ class RoutingWorld:
         used, clock = database or self.database, SkewedClock(self.time, skew_ms)
         run = PredictorRun(
             Predicting(
+                database=used,
                 store=PredictorStore(used, name),
-                signals=SignalStore(used),
-                control=ControlStore(used),
                 settings=ROUTING,
                 gateways=GATEWAYS,
                 clock=clock,
                 sleep=self.sleep,
                 log=self.log,
                 watch=Watching(used, self.log),
-                database=used,
             )
         )
         try:

@@ -9,7 +9,6 @@ from functools import cached_property
 
 from payonce.observability import get_logger
 from payonce.ports import Deadline
-from payonce.routing.control.control_store import ControlStore
 from payonce.routing.control.routing_settings import Mode
 from payonce.routing.decision.leader import Predicting, PredictorRun
 from payonce.routing.decision.predictor_store import PredictorStore
@@ -50,16 +49,14 @@ class RoutingApplication(Application):
         """Return a new run with a unique leader name."""
         return PredictorRun(
             Predicting(
+                database=self.database,
                 store=PredictorStore(self.database, self.ids.new(LEADER_PREFIX)),
-                signals=self.signals,
-                control=ControlStore(self.database),
                 settings=self.settings.routing,
                 gateways=frozenset(self.settings.gateways),
                 clock=self.clock,
                 sleep=time.sleep,
                 log=get_logger(),
                 watch=Watching(self.database, get_logger()),
-                database=self.database,
             )
         )
 
