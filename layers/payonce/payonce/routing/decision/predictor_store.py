@@ -92,10 +92,8 @@ class PredictorStore:
         """
         held = {"epoch": document.epoch, "leader": self.leader, "leader_until_ms": leader_until_ms}
         item = {"state": packed(state), **held}
-        state_write: Write
-        if before is None:
-            state_write = Insert(Table.ROUTING, {**STATE_KEY, **item})
-        else:
+        state_write: Write = Insert(Table.ROUTING, {**STATE_KEY, **item})
+        if before is not None:
             state_write = Adjust(table=Table.ROUTING, key=STATE_KEY, require=before.guard, set=item)
         try:
             self._database.write([state_write, document_write(document), *([record] if record else [])])

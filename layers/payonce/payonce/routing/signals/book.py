@@ -74,7 +74,7 @@ class SignalBook:
         """Count a payment that was claimed for the route and is about to be sent."""
         self._note(shard, at_ms)
         route = self._route(cell)
-        if attempt_id in self._closed or route.is_open(attempt_id):
+        if attempt_id in self._closed or any(attempt_id in claims for claims in route.open.values()):
             return
         route.open.setdefault(shard, {})[attempt_id] = at_ms
         route.slot(at_ms).started += 1
@@ -132,7 +132,7 @@ class SignalBook:
             sketch, is_lengthened = _latencies(route, second, ages_ms)
             cells[cell] = CellSignals(sketch, is_lengthened, *route.take_judged(now_ms, lags, self._slo_ms))
             signals = gateways.setdefault(cell.gateway, GatewaySignals())
-            signals.in_flight += route.in_flight
+            signals.in_flight += sum(map(len, route.open.values()))
             signals.overdue += len(ages_ms)
             offered[cell.method] += _add_recent(signals, route, second - REFLEX_SECONDS)
         asked = Demand(second)

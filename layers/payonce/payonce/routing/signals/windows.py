@@ -64,15 +64,6 @@ class Route:
     bad: int = 0
     failed: int = 0
 
-    @property
-    def in_flight(self) -> int:
-        """Return how many attempts are open."""
-        return sum(map(len, self.open.values()))
-
-    def is_open(self, attempt_id: str) -> bool:
-        """Return whether the attempt was claimed and has not ended."""
-        return any(attempt_id in claims for claims in self.open.values())
-
     def close(self, attempt_id: str) -> None:
         """Remove an attempt that has ended, from whatever shard: shards split, so its claim may be on another one."""
         for claims in self.open.values():
@@ -87,12 +78,11 @@ class Route:
 
     def judge(self, attempt_id: str, latency_ms: int, slo_ms: int, *, failed: bool) -> None:
         """Count an attempt that has ended, unless it has been counted as late before."""
+        self.failed += failed
         if attempt_id in self.late:
             self.late.discard(attempt_id)
-            self.failed += failed
         elif failed or latency_ms > slo_ms:
             self.bad += 1
-            self.failed += failed
         else:
             self.good += 1
 
