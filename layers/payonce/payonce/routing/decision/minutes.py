@@ -13,6 +13,7 @@ minute before.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -174,8 +175,6 @@ def read_minutes(database: Database, from_minute: int, until_minute: int) -> dic
             start=start,
         )
     ):
-        try:
+        with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
             found[int(item["sk"])] = RouteMinute.from_json(json.loads(unpacked(item.get("told"), MAX_BYTES)))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            continue
     return found

@@ -16,6 +16,7 @@ one the predictor last read. Of two concurrent predictors one gets a conflict::
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -110,10 +111,8 @@ class PredictorStore:
     def resign(self, held: Stored) -> None:
         """End the lease early, so that the next run need not wait for it. On a conflict another run leads already."""
         write = Adjust(table=Table.ROUTING, key=STATE_KEY, require=held.guard, set={"leader_until_ms": 0})
-        try:
+        with suppress(WriteConflict):
             self._database.write([write])
-        except WriteConflict:
-            return
 
 
 class RecordTaken(WriteConflict):

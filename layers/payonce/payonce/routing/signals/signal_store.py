@@ -10,6 +10,7 @@ The key is derived from the stream, so that writing a redelivered batch is idemp
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -49,14 +50,16 @@ class SignalStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, shard: str, events: Sequence[tuple[str, SignalEvent]], *, now_ms: int) -> int:
-        """Store a batch of (sequence number, event); return how many items were written, 0 for a duplicate."""
+    def add(self, shard: str, events: Sequence[tuple[str, SignalEvent]], *, now_ms: int) -> None:
+        """Store a batch of (sequence number, event), as several items if it is large. A duplicate changes nothing."""
         if not events:
-            return 0
+            return
         data = pack_events([event for _, event in events])
         if len(data) > MAX_ITEM_BYTES and len(events) > 1:
             half = len(events) // 2
-            return self.add(shard, events[:half], now_ms=now_ms) + self.add(shard, events[half:], now_ms=now_ms)
+            self.add(shard, events[:half], now_ms=now_ms)
+            self.add(shard, events[half:], now_ms=now_ms)
+            return
         at_ms = max(event.at_ms for _, event in events)
         item = {
             "pk": PARTITION,
@@ -65,20 +68,13 @@ class SignalStore:
             "observed_at_ms": now_ms,
             "purge_at": now_ms // 1000 + KEPT_SECONDS,
         }
-        try:
+        with suppress(WriteConflict):  # the batch was redelivered
             self._database.write([Insert(Table.ROUTING, item)])
-        except WriteConflict:
-            return 0  # the batch was redelivered
-        return 1
 
     def newest_ms(self, *, until_ms: int) -> int | None:
         """Return the time of the newest batch up to ``until_ms``, or ``None``."""
         page = self._database.query(
-            Table.ROUTING,
-            partition=("pk", PARTITION),
-            sort_at_most=("sk", _bound(until_ms)),
-            descending=True,
-            limit=1,
+            Table.ROUTING, partition=("pk", PARTITION), sort_at_most=("sk", _bound(until_ms)), descending=True, limit=1
         )
         return _time_of(page.items[0]) if page.items else None
 
