@@ -73,7 +73,7 @@ class Predicting:
 
 
 class PredictorRun:
-    """One run of the loop, as the leader or standing by for the lead. Its terms use ``work`` and count in ``report``."""
+    """One run of the loop, as the leader or standing by. Its terms use ``work`` and count in ``report``."""
 
     def __init__(self, work: Predicting) -> None:
         self.work = work
