@@ -25,7 +25,6 @@ from payonce.routing.decision.predictor_store import RecordTaken, decision_write
 from payonce.routing.decision.record import record
 from payonce.routing.decision.state import State, only_of, restore
 from payonce.routing.signals.feed import LONG_OVERLAP_MS, OVERLAP_MS, SignalFeed
-from payonce.routing.signals.signal_store import SignalStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -179,8 +178,7 @@ class _Term:
         self._control = control
         self._looked_far_at_ms = 0
         self._minutes = MinuteKeeper(work.database, work.settings.slo_ms)
-        store = SignalStore(work.database)
-        self.feed = SignalFeed(store, work.clock, work.gateways, self._heard, work.settings.slo_ms)
+        self.feed = SignalFeed(work.database, work.clock, work.gateways, self._heard, work.settings.slo_ms)
 
     def anew(self) -> _Term:
         """Return a term with an empty state that continues the epoch."""

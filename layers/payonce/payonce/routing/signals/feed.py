@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING
 from payonce.routing.control.routing_settings import SLO_MS
 from payonce.routing.signals.book import SignalBook
 from payonce.routing.signals.events import Claimed, Ended, Refused
-from payonce.routing.signals.signal_store import REFUSALS_SHARD, SignalBatch
+from payonce.routing.signals.signal_store import REFUSALS_SHARD, SignalBatch, newest_signal_ms, signals_between
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from payonce.ports import Clock
+    from payonce.ports import Clock, Database
     from payonce.routing.signals.events import SignalEvent
-    from payonce.routing.signals.signal_store import SignalStore
 
 FIRST_LOOK_MS = 60_000  # the first read goes back as far as the longest window
 OVERLAP_MS = 5_000  # how far behind the newest batch each read begins, because a shard may be that late
@@ -42,13 +41,13 @@ class SignalFeed:
 
     def __init__(
         self,
-        store: SignalStore,
+        database: Database,
         clock: Clock,
         gateways: frozenset[str],
         heard: Callable[[Ended], None],
         slo_ms: int = SLO_MS,
     ) -> None:
-        self._store = store
+        self._database = database
         self._heard = heard
         self._clock = clock
         self._gateways = gateways
@@ -75,7 +74,7 @@ class SignalFeed:
         until_ms = own_ms + MAX_AHEAD_MS
         self.is_first_look = self._read_at_ms == NEVER_MS
         if not self.newest_ms:
-            newest_ms = self._store.newest_ms(until_ms=until_ms)
+            newest_ms = newest_signal_ms(self._database, until_ms=until_ms)
             if newest_ms is None:
                 self._read_at_ms = own_ms
                 return False
@@ -106,7 +105,7 @@ class SignalFeed:
 
     def _new_batches(self, from_ms: int, until_ms: int) -> list[SignalBatch]:
         batches = []
-        for batch in self._store.between(from_ms, until_ms, known=self._seen.keys()):
+        for batch in signals_between(self._database, from_ms, until_ms, known=self._seen.keys()):
             if isinstance(batch, SignalBatch):
                 batches.append(batch)
                 self._seen[batch.key] = batch.at_ms
