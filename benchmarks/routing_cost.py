@@ -35,7 +35,7 @@ IMPORT_RUNS = 7
 CASES = {"well": 1.0, "one gateway demoted": 6.0}  # its latency, times the usual one
 IMPORTS = {  # beyond boto3 with a client of DynamoDB, which every function has
     "predict_routes": "import app; app.APPLICATION.predictor_run()",
-    "observe_claims": "import app; app.APPLICATION.signals",
+    "observe_claims": "import app; app.APPLICATION.database",
 }
 console = Console()
 

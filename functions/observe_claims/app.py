@@ -12,4 +12,4 @@ APPLICATION = bootstrap_routing()
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Store the signals of one batch."""
-    return serve_signals(event, APPLICATION.signals, APPLICATION.clock)
+    return serve_signals(event, APPLICATION.database, APPLICATION.clock)

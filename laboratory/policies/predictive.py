@@ -160,8 +160,7 @@ class Predictive:
         observed = self.book.observe(EPOCH_MS + int(seen_until * 1000))
         decision = decide(self.state, observed, self.settings, EPOCH_MS + int(now * 1000))
         before, self.state = self.published[-1][1] if self.published else None, decision.state
-        for cell, milliseconds in expectations(self.state, self.settings).items():
-            self.book.expect(cell, milliseconds)
+        self.book.expect(expectations(self.state, self.settings))
         if self._keep_steps:
             self.steps.append((now, decision))
         document = decision.document

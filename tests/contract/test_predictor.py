@@ -25,7 +25,7 @@ from payonce.routing.decision.predictor_store import (
 )
 from payonce.routing.decision.state import State, restore
 from payonce.routing.signals.packed import unpacked
-from payonce.routing.signals.signal_store import SignalBatch, SignalStore
+from payonce.routing.signals.signal_store import SignalBatch, signals_between
 from payonce.stores.memory import MemoryDatabase
 from tests.support.aws import create_tables, dynamo_database, dynamodb_client
 from tests.support.routing_world import RoutingWorld
@@ -185,6 +185,6 @@ def test_the_whole_way_on_a_database(shared_database: Database) -> None:
     world.start_traffic(14)
     world.run_until(16)
     assert world.share() < 0.25
-    batches = list(SignalStore(shared_database).between(0, world.time.now_ms()))
+    batches = list(signals_between(shared_database, 0, world.time.now_ms()))
     assert batches
     assert all(isinstance(batch, SignalBatch) for batch in batches)

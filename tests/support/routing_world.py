@@ -17,7 +17,6 @@ from payonce.routing.decision.state import State
 from payonce.routing.detection.memory import RouteMemory
 from payonce.routing.signals.observation import Cell
 from payonce.routing.signals.packed import packed
-from payonce.routing.signals.signal_store import SignalStore
 from payonce.routing.watch.stored_watch import Watching
 from payonce.stores.memory import MemoryDatabase
 from tests.support.stream import stream_record
@@ -154,7 +153,7 @@ class RoutingWorld:
                 self._numbers += 1
                 record["dynamodb"]["SequenceNumber"] = f"{self._numbers:021d}"
             event = {"Records": [record for _, record in due], "shardId": "shard-1"}
-            serve_signals(event, SignalStore(self.database), SkewedClock(self.time, self.observer_skew_ms))
+            serve_signals(event, self.database, SkewedClock(self.time, self.observer_skew_ms))
 
     def run_predictor(
         self, name: str, *, seconds: float = 65, skew_ms: int = 0, database: Database | None = None
@@ -163,16 +162,14 @@ class RoutingWorld:
         used, clock = database or self.database, SkewedClock(self.time, skew_ms)
         run = PredictorRun(
             Predicting(
+                database=used,
                 store=PredictorStore(used, name),
-                signals=SignalStore(used),
-                control=ControlStore(used),
                 settings=ROUTING,
                 gateways=GATEWAYS,
                 clock=clock,
                 sleep=self.sleep,
                 log=self.log,
                 watch=Watching(used, self.log),
-                database=used,
             )
         )
         try:

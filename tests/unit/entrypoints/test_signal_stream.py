@@ -14,7 +14,7 @@ from payonce.entrypoints.signal_stream import serve_signals
 from payonce.routing.signals.book import Outcome
 from payonce.routing.signals.events import Claimed, Ended, Refused
 from payonce.routing.signals.from_claims import REFUSED_MESSAGE
-from payonce.routing.signals.signal_store import SignalBatch, SignalStore
+from payonce.routing.signals.signal_store import REFUSALS_SHARD, SignalBatch, signals_between
 from payonce.stores.memory import MemoryDatabase
 from tests.support.aws import REPOSITORY
 from tests.support.world import ManualClock
@@ -23,8 +23,8 @@ T0 = 1_795_526_278_000  # of the events in events/observe_claims
 
 
 @pytest.fixture
-def store() -> SignalStore:
-    return SignalStore(MemoryDatabase())
+def database() -> MemoryDatabase:
+    return MemoryDatabase()
 
 
 def event(case: str) -> dict[str, Any]:
@@ -32,54 +32,54 @@ def event(case: str) -> dict[str, Any]:
     return parsed
 
 
-def served(store: SignalStore, what: dict[str, Any]) -> list[SignalBatch]:
-    assert serve_signals(what, store, ManualClock(T0 + 700)) == {"state": {}}
-    batches = list(store.between(0, T0 + 100_000))
+def served(database: MemoryDatabase, what: dict[str, Any]) -> list[SignalBatch]:
+    assert serve_signals(what, database, ManualClock(T0 + 700)) == {"state": {}}
+    batches = list(signals_between(database, 0, T0 + 100_000))
     assert all(isinstance(batch, SignalBatch) for batch in batches)
     return batches  # type: ignore[return-value]
 
 
-def test_a_payment_and_its_answer_are_one_item(store: SignalStore) -> None:
-    [batch] = served(store, event("answered"))
+def test_a_payment_and_its_answer_are_one_item(database: MemoryDatabase) -> None:
+    [batch] = served(database, event("answered"))
     assert [type(one) for one in batch.events] == [Claimed, Ended]
     assert batch.events[1].latency_ms == 387  # type: ignore[union-attr]
     assert (batch.at_ms, batch.shard, batch.observed_at_ms) == (T0 + 911, "shard-1", T0 + 700)
 
 
 @pytest.mark.parametrize(("case", "outcome"), [("parked", Outcome.UNKNOWN), ("released", Outcome.NEVER_SENT)])
-def test_what_ends_otherwise(store: SignalStore, case: str, outcome: Outcome) -> None:
-    [batch] = served(store, event(case))
+def test_what_ends_otherwise(database: MemoryDatabase, case: str, outcome: Outcome) -> None:
+    [batch] = served(database, event(case))
     assert batch.events[-1].outcome is outcome  # type: ignore[union-attr]
 
 
-def test_the_same_batch_again_changes_nothing(store: SignalStore) -> None:
-    first = served(store, event("answered"))
-    assert served(store, event("answered")) == first
+def test_the_same_batch_again_changes_nothing(database: MemoryDatabase) -> None:
+    first = served(database, event("answered"))
+    assert served(database, event("answered")) == first
 
 
 def test_a_record_that_can_not_be_read_is_skipped_and_counted(
-    store: SignalStore, caplog: pytest.LogCaptureFixture
+    database: MemoryDatabase, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Fails when one record stops its batch: it would come again once, and then all of it would be gone."""
     broken = event("one_is_unreadable")
     broken["Records"] += [{}, {"dynamodb": None}, {"dynamodb": {"NewImage": {"plan": {"S": "x"}}}}]
-    [batch] = served(store, broken)
+    [batch] = served(database, broken)
     assert len(batch.events) == 1
     [line] = caplog.records
     assert (line.message, line.unreadable, line.stored) == ("signals skipped", 4, 1)  # type: ignore[attr-defined]
 
 
-def test_refusals_come_from_the_log(store: SignalStore) -> None:
+def test_refusals_come_from_the_log(database: MemoryDatabase) -> None:
     """Fails when another line is taken for one."""
-    [batch] = served(store, event("refusals"))
+    [batch] = served(database, event("refusals"))
     assert [type(one) for one in batch.events] == [Refused]
-    assert not batch.is_of_the_store
-    assert served(store, event("subscription_tried_out")) == [batch]
+    assert batch.shard == REFUSALS_SHARD
+    assert served(database, event("subscription_tried_out")) == [batch]
 
 
-def test_our_own_lines_are_not_sent_to_us(store: SignalStore, caplog: pytest.LogCaptureFixture) -> None:
+def test_our_own_lines_are_not_sent_to_us(database: MemoryDatabase, caplog: pytest.LogCaptureFixture) -> None:
     """Fails when the function logs what its subscription selects: each line would call it again, for ever."""
-    served(store, event("one_is_unreadable"))
+    served(database, event("one_is_unreadable"))
     assert caplog.records
     assert all(line.message != REFUSED_MESSAGE for line in caplog.records)
 
@@ -103,18 +103,18 @@ def subscription(data: bytes) -> dict[str, Any]:
         subscription(gzip.compress(b'{"messageType": "DATA_MESSAGE", "logEvents": [null, {}, {"message": "{}"}]}')),
     ],
 )
-def test_garbage_from_the_log_is_passed_over(store: SignalStore, broken: dict[str, Any]) -> None:
-    assert served(store, broken) == []
+def test_garbage_from_the_log_is_passed_over(database: MemoryDatabase, broken: dict[str, Any]) -> None:
+    assert served(database, broken) == []
 
 
-def test_a_bomb_from_the_log_is_passed_over(store: SignalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bomb_from_the_log_is_passed_over(database: MemoryDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_messages, "MAX_LOG_BYTES", 1_000)
     line = {"id": "1", "timestamp": T0, "message": json.dumps({"message": REFUSED_MESSAGE})}
     text = {"messageType": "DATA_MESSAGE", "logEvents": [line] * 1_000}
-    assert served(store, subscription(gzip.compress(json.dumps(text).encode()))) == []
+    assert served(database, subscription(gzip.compress(json.dumps(text).encode()))) == []
 
 
 @pytest.mark.parametrize("empty", [{}, {"Records": []}, {"Records": [], "isFinalInvokeForWindow": True}])
-def test_the_end_of_a_window_is_answered(store: SignalStore, empty: dict[str, Any]) -> None:
+def test_the_end_of_a_window_is_answered(database: MemoryDatabase, empty: dict[str, Any]) -> None:
     """Fails when the answer has no state: Lambda takes that for a failure, and tries the batch again."""
-    assert served(store, empty) == []
+    assert served(database, empty) == []

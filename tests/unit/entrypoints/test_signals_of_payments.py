@@ -14,7 +14,7 @@ from payonce.routing.control.routing_settings import Mode
 from payonce.routing.signals.events import Claimed, Ended, Refused, SignalEvent
 from payonce.routing.signals.from_claims import refusal_of
 from payonce.routing.signals.observation import Cell
-from payonce.routing.signals.signal_store import SignalBatch, SignalStore
+from payonce.routing.signals.signal_store import SignalBatch, signals_between
 from payonce.wiring.application import Application
 from payonce.wiring.settings import load_settings
 from tests.support.events import PAYMENT, call
@@ -69,9 +69,8 @@ def application(clock: ManualClock, database: StreamingDatabase, gateway: SlowGa
 
 def told(database: StreamingDatabase, clock: ManualClock) -> list[SignalEvent]:
     """Return what the stream so far becomes."""
-    store = SignalStore(database)
-    serve_signals({"Records": database.stream}, store, clock)
-    batches = [batch for batch in store.between(0, clock.ms + 1000) if isinstance(batch, SignalBatch)]
+    serve_signals({"Records": database.stream}, database, clock)
+    batches = [batch for batch in signals_between(database, 0, clock.ms + 1000) if isinstance(batch, SignalBatch)]
     return [event for batch in batches for event in batch.events]
 
 

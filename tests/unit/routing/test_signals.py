@@ -17,7 +17,7 @@ T0 = 1_000_000_000_000
 def test_a_claim_without_a_commit_is_in_flight_and_overdue_before_any_timeout() -> None:
     """Fails when open claims are not counted as slow."""
     book = SignalBook()
-    book.expect(CARD, 1000)
+    book.expect({CARD: 1000})
     book.claimed(T0, "a", CARD, "m", Priority.AUTHORIZATION)
     early = book.observe(T0 + 900)
     late = book.observe(T0 + 1500)
@@ -38,7 +38,7 @@ def test_a_commit_closes_its_claim() -> None:
 def test_what_has_ended_is_told_once() -> None:
     """Fails when the windows' overlap counts an answer twice: one good probe would be two of those in a row."""
     book = SignalBook()
-    book.expect(CARD, 1000)
+    book.expect({CARD: 1000})
     for index, (latency_ms, outcome) in enumerate(
         [(300, Outcome.APPROVED), (SLO_MS + 1, Outcome.DECLINED), (10, Outcome.NEVER_SENT), (9, Outcome.UNKNOWN)]
     ):
@@ -148,7 +148,7 @@ def test_demand_counts_the_refused_and_is_a_rate() -> None:
 def test_a_claim_is_overdue_by_its_own_shard_alone() -> None:
     """Fails when its age is measured by the newest event of all: a shard that lags makes its gateway look hung."""
     book = SignalBook()
-    book.expect(CARD, 1000)
+    book.expect({CARD: 1000})
     for number in range(20):
         book.claimed(T0, f"lagging{number}", CARD, "m", Priority.AUTHORIZATION, shard="two")
     book.claimed(T0, "hung", CARD, "m", Priority.AUTHORIZATION, shard="one")
@@ -174,7 +174,7 @@ def test_a_claim_is_closed_by_the_shard_that_its_own_was_split_into() -> None:
 def test_an_event_from_the_future_hides_nothing_that_comes_after_it() -> None:
     """Fails when it keeps its time: for two minutes all events are counted in its slot, and none is ever old."""
     book = SignalBook()
-    book.expect(CARD, 1000)
+    book.expect({CARD: 1000})
     book.claimed(T0 + 120_000, "ahead", CARD, "m", Priority.AUTHORIZATION)
     book.committed(T0 + 120_000, "gone", CARD, 40, Outcome.APPROVED)
     ended = 0
@@ -195,7 +195,7 @@ def test_an_event_from_the_future_hides_nothing_that_comes_after_it() -> None:
 def test_a_shard_that_lags_is_not_hidden_by_an_event_from_the_future() -> None:
     """Fails when the newest event of all is believed: every other shard would seem to lag for minutes."""
     book = SignalBook()
-    book.expect(CARD, 1000)
+    book.expect({CARD: 1000})
     book.claimed(T0, "a", CARD, "m", Priority.AUTHORIZATION, shard="one")
     book.claimed(T0 + 120_000, "b", CARD, "m", Priority.AUTHORIZATION, shard="two")
     book.claimed(T0 + 3000, "c", CARD, "m", Priority.AUTHORIZATION, shard="one")
@@ -220,7 +220,7 @@ def test_merchants_beyond_the_most_share_a_line_in_all_seconds_together() -> Non
 
 def test_an_observation_is_stored_whole() -> None:
     book = SignalBook()
-    book.expect(CARD, 100)
+    book.expect({CARD: 100})
     book.claimed(T0, "a", CARD, "m", Priority.AUTHORIZATION)
     book.claimed(T0, "b", Cell("birch", "wallet"), "n", Priority.AUTHORIZATION)
     book.committed(T0 + 120, "a", CARD, 120, Outcome.APPROVED)

@@ -26,7 +26,7 @@ from payonce.routing.control.in_force import seen
 from payonce.routing.control.override import parse_override, readable
 from payonce.routing.control.override_desk import OverrideDesk
 from payonce.routing.control.routing_settings import Mode, RoutingSettings
-from payonce.routing.decision.history import DecisionRecords
+from payonce.routing.decision.history import newest_decisions
 
 if TYPE_CHECKING:
     import argparse
@@ -66,7 +66,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
 
 def _configured(application: Application, environment: Mapping[str, str]) -> Configured:
     """Return the deployed settings from the last decision's record, else those of this environment."""
-    newest = next(DecisionRecords(application.database).newest_first(application.clock.now_ms()), None)
+    newest = next(newest_decisions(application.database, application.clock.now_ms()), None)
     named = Mode(environment[MODE_VARIABLE]) if environment.get(MODE_VARIABLE) else None
     if newest is not None:
         try:

@@ -11,7 +11,7 @@ from payonce.cli.output import Exit, listed, tell
 from payonce.cli.routing_views import plain
 from payonce.cli.support import shown
 from payonce.domain.errors import BodyMalformed, PayonceError
-from payonce.routing.decision.history import SEARCHED_HOURS, DecisionRecords, differences
+from payonce.routing.decision.history import SEARCHED_HOURS, differences, find_decision, newest_decisions
 from payonce.routing.decision.record import VERSION, replay
 from payonce.routing.detection.rising import AHEAD_SECONDS
 
@@ -28,7 +28,7 @@ HOUR = re.compile(r"\d{8}T\d{2}")
 
 def list_decisions(application: Application, options: argparse.Namespace) -> int:
     """List the last decisions. Raises ``PayonceError``, as do the other commands."""
-    kept = DecisionRecords(application.database).newest_first(application.clock.now_ms())
+    kept = newest_decisions(application.database, application.clock.now_ms())
     decisions = list(islice(kept, options.last))
     text = "".join(
         f"{each.epoch:>8}  {shown(each.at_ms)}  {plain(str(_document(each).get('reason', '')))}\n" for each in decisions
@@ -47,8 +47,7 @@ def list_decisions(application: Application, options: argparse.Namespace) -> int
 def _found(application: Application, options: argparse.Namespace) -> KeptDecision:
     if options.hour is not None and not HOUR.fullmatch(options.hour):
         raise BodyMalformed(f"{options.hour!r} is no hour. Write 20261125T11 (UTC).")
-    now_ms = application.clock.now_ms()
-    return DecisionRecords(application.database).find(options.epoch, now_ms, options.hour)
+    return find_decision(application.database, options.epoch, application.clock.now_ms(), options.hour)
 
 
 def replay_decision(application: Application, options: argparse.Namespace) -> int:

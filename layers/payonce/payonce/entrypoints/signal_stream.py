@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 from payonce.entrypoints.log_messages import UNREADABLE, lines_of
 from payonce.observability import get_logger
 from payonce.routing.signals.from_claims import refusal_of, signal_of
-from payonce.routing.signals.signal_store import REFUSALS_SHARD
+from payonce.routing.signals.signal_store import REFUSALS_SHARD, add_signals
 from payonce.stores.dynamodb_requests import from_stream_image
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from payonce.ports import Clock
+    from payonce.ports import Clock, Database
     from payonce.routing.signals.events import SignalEvent
-    from payonce.routing.signals.signal_store import SignalStore
 
 ONLY_SHARD = "0"  # for sources that do not name their shards
 # The attributes that are read. Most of an image is a response or a payment, which would be expensive to decode.
@@ -23,7 +22,7 @@ ATTRIBUTES = frozenset({"status", "fence", "claim_id", "created_at_ms", "ended_a
 PLAN_MEMBERS = frozenset({"kind", "merchant_id", "gateway", "payment_method_type", "priority"})
 
 
-def serve_signals(event: Mapping[str, Any], store: SignalStore, clock: Clock) -> dict[str, Any]:
+def serve_signals(event: Mapping[str, Any], database: Database, clock: Clock) -> dict[str, Any]:
     """Store the signals of one batch, from the stream or from the log's subscription.
 
     Unreadable records are skipped, and their number is logged. Raises ``StoreUnavailable`` and ``OutcomeUnknown``, so
@@ -34,7 +33,7 @@ def serve_signals(event: Mapping[str, Any], store: SignalStore, clock: Clock) ->
         shard, events, unreadable = REFUSALS_SHARD, *_refusals(event["awslogs"], now_ms)
     else:
         shard, events, unreadable = str(event.get("shardId") or ONLY_SHARD), *_changes(event.get("Records", []))
-    store.add(shard, events, now_ms=now_ms)
+    add_signals(database, shard, events, now_ms=now_ms)
     if unreadable:
         get_logger().warning("signals skipped", extra={"unreadable": unreadable, "stored": len(events)})
     return {"state": {}}

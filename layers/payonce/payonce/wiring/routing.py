@@ -5,15 +5,12 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import asdict
-from functools import cached_property
 
 from payonce.observability import get_logger
 from payonce.ports import Deadline
-from payonce.routing.control.control_store import ControlStore
 from payonce.routing.control.routing_settings import Mode
 from payonce.routing.decision.leader import Predicting, PredictorRun
 from payonce.routing.decision.predictor_store import PredictorStore
-from payonce.routing.signals.signal_store import SignalStore
 from payonce.routing.watch.stored_watch import Watching
 from payonce.wiring.application import Application
 from payonce.wiring.settings import load_settings
@@ -24,12 +21,7 @@ LEADER_PREFIX = "run"
 
 
 class RoutingApplication(Application):
-    """The application with the signals and the predictor."""
-
-    @cached_property
-    def signals(self) -> SignalStore:
-        """Return the store of signals."""
-        return SignalStore(self.database)
+    """The application with the predictor."""
 
     def predict(self, remaining_ms: int) -> dict[str, int]:
         """Run the predictor for ``RUN_SECONDS``, or less if the function ends earlier; log and return the counts.
@@ -48,16 +40,14 @@ class RoutingApplication(Application):
         """Return a new run with a unique leader name."""
         return PredictorRun(
             Predicting(
+                database=self.database,
                 store=PredictorStore(self.database, self.ids.new(LEADER_PREFIX)),
-                signals=self.signals,
-                control=ControlStore(self.database),
                 settings=self.settings.routing,
                 gateways=frozenset(self.settings.gateways),
                 clock=self.clock,
                 sleep=time.sleep,
                 log=get_logger(),
                 watch=Watching(self.database, get_logger()),
-                database=self.database,
             )
         )
 

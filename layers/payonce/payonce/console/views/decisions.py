@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from payonce.console.page import Rendered
 from payonce.domain.errors import BodyMalformed, NotFound, PayonceError
 from payonce.routing.control.routing_settings import Mode
-from payonce.routing.decision.history import SEARCHED_HOURS, DecisionRecords, differences
+from payonce.routing.decision.history import SEARCHED_HOURS, differences, find_decision, newest_decisions
 from payonce.routing.decision.record import VERSION, replay
 from payonce.routing.detection.rising import AHEAD_SECONDS
 
@@ -70,7 +70,7 @@ def decisions(services: Services, request: PageRequest) -> Rendered:
     none is searched for.
     """
     off = services.settings.routing.mode is Mode.OFF
-    found = [] if off else list(islice(DecisionRecords(services.database).newest_first(request.now_ms), SHOWN))
+    found = [] if off else list(islice(newest_decisions(services.database, request.now_ms), SHOWN))
     rows = [_row(kept) for kept in found]
     return Rendered("decisions.html", {"rows": rows, "off": off, "searched_hours": SEARCHED_HOURS})
 
@@ -85,7 +85,7 @@ def decision(services: Services, request: PageRequest) -> Rendered:
         raise NotFound("A decision has a number.")
     if hour and not HOUR.fullmatch(hour):
         raise BodyMalformed("An hour is written as 20261125T11 (UTC).")
-    kept = DecisionRecords(services.database).find(int(epoch), request.now_ms, hour or None)
+    kept = find_decision(services.database, int(epoch), request.now_ms, hour or None)
     document = kept.stored.get("document") or {}
     return Rendered(
         "decision.html",

@@ -39,34 +39,34 @@ class KeptDecision:
         return int(self.stored["now_ms"])
 
 
-class DecisionRecords:
-    """Finds records. Its methods raise ``StoreUnavailable``, and ``BodyMalformed`` for a record that does not parse."""
+def newest_decisions(database: Database, now_ms: int) -> Iterator[KeptDecision]:
+    """Yield the records of the last ``SEARCHED_HOURS``, newest first.
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    Raises ``StoreUnavailable``, and ``BodyMalformed`` for a record that does not parse.
+    """
 
-    def newest_first(self, now_ms: int) -> Iterator[KeptDecision]:
-        """Yield the records of the last ``SEARCHED_HOURS``, newest first."""
-        for partition in _partitions(now_ms):
-            yield from map(_read, every_item(partial(self._page, partition)))
+    def page(start: Item | None, partition: str) -> Page:
+        return database.query(Table.ROUTING, partition=("pk", partition), descending=True, limit=PAGE_SIZE, start=start)
 
-    def _page(self, partition: str, start: Item | None) -> Page:
-        return self._database.query(
-            Table.ROUTING, partition=("pk", partition), descending=True, limit=PAGE_SIZE, start=start
+    for partition in _partitions(now_ms):
+        yield from map(_read, every_item(partial(page, partition=partition)))
+
+
+def find_decision(database: Database, epoch: int, now_ms: int, hour: str | None = None) -> KeptDecision:
+    """Return the record of an epoch: in ``hour`` if given, else the latest of recent hours.
+
+    Raises ``NotFound``, ``BodyMalformed`` for a record that does not parse, and ``StoreUnavailable``.
+    """
+    partitions = [f"{DECISION_PREFIX}{hour}"] if hour else _partitions(now_ms)
+    keys = [{"pk": partition, "sk": f"{epoch:0{EPOCH_DIGITS}d}"} for partition in partitions]
+    items = database.get_many(Table.ROUTING, keys)
+    if not items:
+        where = f"the hour {hour}" if hour else f"the last {SEARCHED_HOURS} hours (name an older one with --hour)"
+        raise NotFound(
+            f"There is no decision of epoch {epoch} in {where}. Steps that find nothing to change keep none; "
+            "payonce routing decisions lists those there are."
         )
-
-    def find(self, epoch: int, now_ms: int, hour: str | None = None) -> KeptDecision:
-        """Return the record of an epoch: in ``hour`` if given, else the latest of recent hours. Raises ``NotFound``."""
-        partitions = [f"{DECISION_PREFIX}{hour}"] if hour else _partitions(now_ms)
-        keys = [{"pk": partition, "sk": f"{epoch:0{EPOCH_DIGITS}d}"} for partition in partitions]
-        items = self._database.get_many(Table.ROUTING, keys)
-        if not items:
-            where = f"the hour {hour}" if hour else f"the last {SEARCHED_HOURS} hours (name an older one with --hour)"
-            raise NotFound(
-                f"There is no decision of epoch {epoch} in {where}. Steps that find nothing to change keep none; "
-                "payonce routing decisions lists those there are."
-            )
-        return _read(max(items, key=lambda item: item["pk"]))
+    return _read(max(items, key=lambda item: item["pk"]))
 
 
 def _partitions(now_ms: int) -> list[str]:

@@ -13,6 +13,7 @@ minute before.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -125,8 +126,8 @@ class MinuteKeeper:
             cell = minute.cells.setdefault(key.key(), CellMinute())
             cell.expected = max(cell.expected or 0.0, round(forecast.bad_share, 4))
 
-    def keep(self, now_ms: int, *, all_of_it: bool = False) -> int:
-        """Write what changed, if it is time; return how many minutes were written. ``now_ms`` is the stream's time.
+    def keep(self, now_ms: int, *, all_of_it: bool = False) -> None:
+        """Write what changed, if it is time. ``now_ms`` is the stream's time.
 
         Raises ``StoreUnavailable`` and ``OutcomeUnknown``; what was not written is written the next time.
         """
@@ -137,16 +138,13 @@ class MinuteKeeper:
                 del self._minutes[minute]
                 self._changed.discard(minute)
         if not all_of_it and 0 <= now_ms - self._written_at_ms < WRITE_EVERY_MS:
-            return 0
+            return
         self._written_at_ms = now_ms
-        written = 0
         for minute in sorted(self._changed):
             self._database.write([minute_write(minute, self._minutes[minute])])
             self._changed.discard(minute)
-            written += 1
         for minute in [minute for minute in self._minutes if minute <= max(self._minutes) - KEPT_MINUTES]:
             del self._minutes[minute]
-        return written
 
     def _minute(self, minute: int) -> RouteMinute:
         self._changed.add(minute)
@@ -177,8 +175,6 @@ def read_minutes(database: Database, from_minute: int, until_minute: int) -> dic
             start=start,
         )
     ):
-        try:
+        with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
             found[int(item["sk"])] = RouteMinute.from_json(json.loads(unpacked(item.get("told"), MAX_BYTES)))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            continue
     return found

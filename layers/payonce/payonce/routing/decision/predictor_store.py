@@ -16,6 +16,7 @@ one the predictor last read. Of two concurrent predictors one gets a conflict::
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -92,10 +93,8 @@ class PredictorStore:
         """
         held = {"epoch": document.epoch, "leader": self.leader, "leader_until_ms": leader_until_ms}
         item = {"state": packed(state), **held}
-        state_write: Write
-        if before is None:
-            state_write = Insert(Table.ROUTING, {**STATE_KEY, **item})
-        else:
+        state_write: Write = Insert(Table.ROUTING, {**STATE_KEY, **item})
+        if before is not None:
             state_write = Adjust(table=Table.ROUTING, key=STATE_KEY, require=before.guard, set=item)
         try:
             self._database.write([state_write, document_write(document), *([record] if record else [])])
@@ -112,10 +111,8 @@ class PredictorStore:
     def resign(self, held: Stored) -> None:
         """End the lease early, so that the next run need not wait for it. On a conflict another run leads already."""
         write = Adjust(table=Table.ROUTING, key=STATE_KEY, require=held.guard, set={"leader_until_ms": 0})
-        try:
+        with suppress(WriteConflict):
             self._database.write([write])
-        except WriteConflict:
-            return
 
 
 class RecordTaken(WriteConflict):

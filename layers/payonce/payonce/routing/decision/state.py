@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
@@ -100,18 +101,10 @@ def _number(value: object) -> float:
     return float(value)
 
 
-def restore(raw: bytes | None, *, epoch: int = 0) -> State:
-    """Return the stored state, or an empty one if it is missing or corrupt.
-
-    ``epoch`` is that of the document in force; the returned state starts no lower, so that epochs only rise.
-    """
-    state = State()
-    if raw is not None:
-        try:
-            stored = json.loads(raw)
-            if sha256(canonical(stored["state"])).hexdigest() == stored["sha256"]:
-                state = parse_state(stored["state"])
-        except (ValueError, TypeError, KeyError, RecursionError):
-            state = State()
-    state.epoch = max(state.epoch, epoch)
-    return state
+def restore(raw: bytes | None) -> State:
+    """Return the stored state, or an empty one if it is missing or corrupt."""
+    with suppress(ValueError, TypeError, KeyError, RecursionError):
+        stored = json.loads(raw or b"")
+        if sha256(canonical(stored["state"])).hexdigest() == stored["sha256"]:
+            return parse_state(stored["state"])
+    return State()

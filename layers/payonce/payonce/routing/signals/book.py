@@ -18,9 +18,10 @@ An idle shard looks the same: its claims age with its next event.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from enum import StrEnum
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from payonce.domain.durations import SECOND_MS
 from payonce.routing.control.admission import Priority
@@ -28,6 +29,9 @@ from payonce.routing.control.routing_settings import SLO_MS
 from payonce.routing.signals.observation import Cell, CellSignals, GatewaySignals, Observation
 from payonce.routing.signals.sketch import LatencySketch
 from payonce.routing.signals.windows import Demand, Route, bring_to
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 REFLEX_SECONDS = 3  # over a shorter window the rate of a route with ten payments a second is mostly noise
 FORECAST_SECONDS = 10
@@ -70,7 +74,7 @@ class SignalBook:
         """Count a payment that was claimed for the route and is about to be sent."""
         self._note(shard, at_ms)
         route = self._route(cell)
-        if attempt_id in self._closed or route.is_open(attempt_id):
+        if attempt_id in self._closed or any(attempt_id in claims for claims in route.open.values()):
             return
         route.open.setdefault(shard, {})[attempt_id] = at_ms
         route.slot(at_ms).started += 1
@@ -106,9 +110,10 @@ class SignalBook:
         self._route(cell).slot(at_ms).refused += 1
         self._count_demand(at_ms, merchant_id, priority)
 
-    def expect(self, cell: Cell, overdue_after_ms: int) -> None:
-        """Set the duration above which an attempt of the route counts as slow from now on."""
-        self._route(cell).overdue_after_ms = overdue_after_ms
+    def expect(self, expectations: Mapping[Cell, int]) -> None:
+        """Set the milliseconds per route after which an attempt counts as slow from now on."""
+        for cell, overdue_after_ms in expectations.items():
+            self._route(cell).overdue_after_ms = overdue_after_ms
 
     def observe(self, now_ms: int) -> Observation:
         """Return the observation as of ``now_ms``, the time of the newest event.
@@ -118,17 +123,24 @@ class SignalBook:
         """
         self._bring_to(now_ms)
         self._forget(now_ms)
-        lags = self._lags(now_ms)
-        cells = {cell: _cell_signals(route, now_ms, lags, self._slo_ms) for cell, route in self._routes.items()}
+        lags, second = self._lags(now_ms), now_ms // SECOND_MS
+        cells: dict[Cell, CellSignals] = {}
         gateways: dict[str, GatewaySignals] = {}
-        demand: dict[str, int] = {}
+        offered = Counter[str]()
         for cell, route in self._routes.items():
+            ages_ms = route.overdue(now_ms, lags)
+            sketch, is_lengthened = _latencies(route, second, ages_ms)
+            cells[cell] = CellSignals(sketch, is_lengthened, *route.take_judged(now_ms, lags, self._slo_ms))
             signals = gateways.setdefault(cell.gateway, GatewaySignals())
-            offered = _add_recent(signals, route, now_ms, lags)
-            demand[cell.method] = demand.get(cell.method, 0) + offered
+            signals.in_flight += sum(map(len, route.open.values()))
+            signals.overdue += len(ages_ms)
+            offered[cell.method] += _add_recent(signals, route, second - REFLEX_SECONDS)
+        asked = Demand(second)
+        for demand in self._demand:
+            asked.add(demand)
         seconds = REFLEX_SECONDS + now_ms % SECOND_MS / SECOND_MS
-        merchants, priorities = self._demand_rates(now_ms, seconds)
-        return Observation(now_ms, seconds, cells, gateways, _per_second(demand, seconds), merchants, priorities)
+        rates = (_per_second(counts, seconds) for counts in (offered, _most(asked.merchants), asked.priorities))
+        return Observation(now_ms, seconds, cells, gateways, *rates)
 
     def _route(self, cell: Cell) -> Route:
         route = self._routes.get(cell)
@@ -142,22 +154,10 @@ class SignalBook:
         if not self._demand or self._demand[-1].second < second:
             self._demand.append(Demand(second))
         demand = self._demand[-1]
-        demand.priorities[priority] = demand.priorities.get(priority, 0) + 1
+        demand.priorities[priority] += 1
         if priority is not Priority.PROTECTED:
             counts = demand.merchants
-            name = merchant_id if merchant_id in counts or len(counts) < MAX_MERCHANTS else EVERYONE_ELSE
-            counts[name] = counts.get(name, 0) + 1
-
-    def _demand_rates(self, now_ms: int, seconds: float) -> tuple[dict[str, float], dict[str, float]]:
-        oldest = now_ms // SECOND_MS - REFLEX_SECONDS
-        merchants: dict[str, int] = {}
-        priorities: dict[str, int] = {}
-        for demand in self._demand:
-            if demand.second >= oldest:
-                for total, counts in ((merchants, demand.merchants), (priorities, demand.priorities)):
-                    for name, count in counts.items():
-                        total[name] = total.get(name, 0) + count
-        return _per_second(_most(merchants), seconds), _per_second(priorities, seconds)
+            counts[merchant_id if merchant_id in counts or len(counts) < MAX_MERCHANTS else EVERYONE_ELSE] += 1
 
     def _note(self, shard: str, at_ms: int) -> None:
         if at_ms > self._newest.get(shard, 0):
@@ -189,11 +189,8 @@ class SignalBook:
             del self._newest[shard]  # the shard is closed, or so late that none of its claims is still open
 
 
-def _add_recent(signals: GatewaySignals, route: Route, now_ms: int, lags: dict[str, int]) -> int:
-    oldest = now_ms // SECOND_MS - REFLEX_SECONDS
-    overdue = len(route.overdue(now_ms, lags))
-    signals.in_flight += route.in_flight
-    signals.overdue += overdue
+def _add_recent(signals: GatewaySignals, route: Route, oldest: int) -> int:
+    """Add the route's counts since the second ``oldest``; return how many requests asked for the route since."""
     offered = 0
     for slot in reversed(route.slots):
         if slot.second < oldest:
@@ -206,8 +203,9 @@ def _add_recent(signals: GatewaySignals, route: Route, now_ms: int, lags: dict[s
     return offered
 
 
-def _cell_signals(route: Route, now_ms: int, lags: dict[str, int], slo_ms: int) -> CellSignals:
-    second, sketch, is_lengthened = now_ms // SECOND_MS, LatencySketch(), False
+def _latencies(route: Route, second: int, ages_ms: Iterable[int]) -> tuple[LatencySketch, bool]:
+    """Return the latencies of the window that ends with ``second``, and whether the window was lengthened."""
+    sketch, is_lengthened = LatencySketch(), False
     for slot in reversed(route.slots):
         if second - slot.second > FORECAST_SECONDS:
             if sketch.total >= ENOUGH_SAMPLES:
@@ -215,12 +213,12 @@ def _cell_signals(route: Route, now_ms: int, lags: dict[str, int], slo_ms: int) 
             is_lengthened = True
         if slot.sketch.total:
             sketch.merge(slot.sketch)
-    for age_ms in islice(route.overdue(now_ms, lags), ENOUGH_SAMPLES * 10):  # enough of them to move any quantile
+    for age_ms in islice(ages_ms, ENOUGH_SAMPLES * 10):  # enough of them to move any quantile
         sketch.add(age_ms)
-    return CellSignals(sketch, is_lengthened, *route.take_judged(now_ms, lags, slo_ms))
+    return sketch, is_lengthened
 
 
-def _most(merchants: dict[str, int]) -> dict[str, int]:
+def _most(merchants: Mapping[str, int]) -> Mapping[str, int]:
     if len(merchants) <= MAX_MERCHANTS:
         return merchants
     known = sorted(merchants, key=lambda name: (name == EVERYONE_ELSE, -merchants[name], name))
@@ -228,5 +226,5 @@ def _most(merchants: dict[str, int]) -> dict[str, int]:
     return {name: merchants[name] for name in known[: MAX_MERCHANTS - 1]} | {EVERYONE_ELSE: rest}
 
 
-def _per_second(counts: dict[str, int], seconds: float) -> dict[str, float]:
+def _per_second(counts: Mapping[str, int], seconds: float) -> dict[str, float]:
     return {str(name): count / seconds for name, count in counts.items()}

@@ -24,7 +24,7 @@ from payonce.routing.signals.packed import packed, unpacked
 from payonce.routing.signals.sketch import MAX_LATENCY_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 VERSION = 1
 ATTEMPT_ID_BYTES = 6  # among 100,000 attempts in a minute, two collide once in 50,000 such minutes
@@ -96,16 +96,14 @@ def pack_events(events: Sequence[SignalEvent]) -> bytes:
     return packed(json.dumps(text, separators=(",", ":")).encode())
 
 
-def _row(event: SignalEvent, offset_ms: int, position: Any) -> list[Any]:
+def _row(event: SignalEvent, offset_ms: int, position: Callable[[str], int]) -> list[Any]:
     cell = [position(event.cell.gateway), position(event.cell.method)]
-    match event:
-        case Claimed():
-            asked = [position(event.merchant_id), position(event.priority.value)]
-            return [0, offset_ms, event.attempt_id, *cell, *asked]
-        case Ended():
-            return [1, offset_ms, event.attempt_id, *cell, event.latency_ms, position(event.outcome.value)]
-        case Refused():
-            return [2, offset_ms, *cell, position(event.merchant_id), position(event.priority.value)]
+    if isinstance(event, Ended):
+        return [1, offset_ms, event.attempt_id, *cell, event.latency_ms, position(event.outcome)]
+    asked = [position(event.merchant_id), position(event.priority)]
+    if isinstance(event, Claimed):
+        return [0, offset_ms, event.attempt_id, *cell, *asked]
+    return [2, offset_ms, *cell, *asked]
 
 
 def unpack_events(stored: object) -> list[SignalEvent]:
@@ -121,18 +119,18 @@ def unpack_events(stored: object) -> list[SignalEvent]:
 
 
 def _event(row: list[Any], base_ms: int, names: list[str]) -> SignalEvent:
-    kind, offset_ms, *rest = row
-    at_ms = base_ms + _whole(offset_ms, MAX_SPAN_MS)
-    if kind == 2:
-        gateway, method, merchant, priority = (names[_whole(at, 2**31)] for at in rest)
-        return Refused(at_ms, cell_of(gateway, method), merchant, Priority(priority))
-    attempt, gateway_at, method_at, third, fourth = rest
-    cell = cell_of(names[_whole(gateway_at, 2**31)], names[_whole(method_at, 2**31)])
-    if kind == 0:
-        return Claimed(at_ms, _name(attempt), cell, names[_whole(third, 2**31)], Priority(names[_whole(fourth, 2**31)]))
-    if kind == 1:
-        outcome = Outcome(names[_whole(fourth, 2**31)])
-        return Ended(at_ms, _name(attempt), cell, _whole(third, MAX_LATENCY_MS), outcome)
+    def name(position: object) -> str:
+        return names[_whole(position, 2**31)]
+
+    kind, offset_ms, *attempt, gateway, method, third, fourth = row
+    at_ms, cell = base_ms + _whole(offset_ms, MAX_SPAN_MS), cell_of(name(gateway), name(method))
+    match kind, attempt:
+        case 0, [identity]:
+            return Claimed(at_ms, _name(identity), cell, name(third), Priority(name(fourth)))
+        case 1, [identity]:
+            return Ended(at_ms, _name(identity), cell, _whole(third, MAX_LATENCY_MS), Outcome(name(fourth)))
+        case 2, []:
+            return Refused(at_ms, cell, name(third), Priority(name(fourth)))
     raise ValueError("an event of no known kind")
 
 

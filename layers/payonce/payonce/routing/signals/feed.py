@@ -17,15 +17,13 @@ from typing import TYPE_CHECKING
 from payonce.routing.control.routing_settings import SLO_MS
 from payonce.routing.signals.book import SignalBook
 from payonce.routing.signals.events import Claimed, Ended, Refused
-from payonce.routing.signals.signal_store import SignalBatch
+from payonce.routing.signals.signal_store import REFUSALS_SHARD, SignalBatch, newest_signal_ms, signals_between
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from payonce.ports import Clock
+    from payonce.ports import Clock, Database
     from payonce.routing.signals.events import SignalEvent
-    from payonce.routing.signals.observation import Cell
-    from payonce.routing.signals.signal_store import SignalStore
 
 FIRST_LOOK_MS = 60_000  # the first read goes back as far as the longest window
 OVERLAP_MS = 5_000  # how far behind the newest batch each read begins, because a shard may be that late
@@ -43,13 +41,13 @@ class SignalFeed:
 
     def __init__(
         self,
-        store: SignalStore,
+        database: Database,
         clock: Clock,
         gateways: frozenset[str],
         heard: Callable[[Ended], None],
         slo_ms: int = SLO_MS,
     ) -> None:
-        self._store = store
+        self._database = database
         self._heard = heard
         self._clock = clock
         self._gateways = gateways
@@ -61,11 +59,6 @@ class SignalFeed:
         self.newest_ms = 0
         self.is_first_look = True
         self.unreadable = 0
-
-    def expect(self, expectations: dict[Cell, int]) -> None:
-        """Set the durations above which attempts are slow. Call it before reading the events to be judged by them."""
-        for cell, overdue_after_ms in expectations.items():
-            self.book.expect(cell, overdue_after_ms)
 
     def now_ms(self) -> int:
         """Return the estimated time of the store; our own clock's until something was read."""
@@ -81,7 +74,7 @@ class SignalFeed:
         until_ms = own_ms + MAX_AHEAD_MS
         self.is_first_look = self._read_at_ms == NEVER_MS
         if not self.newest_ms:
-            newest_ms = self._store.newest_ms(until_ms=until_ms)
+            newest_ms = newest_signal_ms(self._database, until_ms=until_ms)
             if newest_ms is None:
                 self._read_at_ms = own_ms
                 return False
@@ -93,9 +86,14 @@ class SignalFeed:
         batches = self._new_batches(from_ms, until_ms)
         since_ms = own_ms - self._read_at_ms
         self._read_at_ms = own_ms
-        self._feed(batches)
-        newest = max((batch for batch in batches if batch.is_of_the_store), key=lambda b: b.at_ms, default=None)
-        self._forget()
+        events = [(batch.shard, event) for batch in batches for event in batch.events]
+        for shard, event in sorted(events, key=lambda pair: pair[1].at_ms):
+            if event.cell.gateway in self._gateways:
+                self._take(event, shard)
+        horizon_ms = self.newest_ms - FIRST_LOOK_MS
+        self._seen = {key: at_ms for key, at_ms in self._seen.items() if at_ms >= horizon_ms}
+        of_the_store = (batch for batch in batches if batch.shard != REFUSALS_SHARD)
+        newest = max(of_the_store, key=lambda batch: batch.at_ms, default=None)
         if newest is None or newest.at_ms <= self.newest_ms:
             return False
         self.newest_ms = newest.at_ms
@@ -107,7 +105,7 @@ class SignalFeed:
 
     def _new_batches(self, from_ms: int, until_ms: int) -> list[SignalBatch]:
         batches = []
-        for batch in self._store.between(from_ms, until_ms, known=self._seen.keys()):
+        for batch in signals_between(self._database, from_ms, until_ms, known=self._seen.keys()):
             if isinstance(batch, SignalBatch):
                 batches.append(batch)
                 self._seen[batch.key] = batch.at_ms
@@ -115,26 +113,12 @@ class SignalFeed:
                 self.unreadable += 1
         return batches
 
-    def _feed(self, batches: list[SignalBatch]) -> None:
-        events = [(batch.shard, event) for batch in batches for event in batch.events]
-        events.sort(key=lambda pair: pair[1].at_ms)
-        for shard, event in events:
-            self._take(event, shard)
-
     def _take(self, event: SignalEvent, shard: str) -> None:
-        at_ms = event.at_ms
-        if event.cell.gateway not in self._gateways:
-            return
         match event:
-            case Claimed():
-                self.book.claimed(at_ms, event.attempt_id, event.cell, event.merchant_id, event.priority, shard=shard)
-            case Ended():
-                attempt = event.attempt_id
-                if self.book.committed(at_ms, attempt, event.cell, event.latency_ms, event.outcome, shard=shard):
+            case Claimed(at_ms, attempt, cell, merchant_id, priority):
+                self.book.claimed(at_ms, attempt, cell, merchant_id, priority, shard)
+            case Ended(at_ms, attempt, cell, latency_ms, outcome):
+                if self.book.committed(at_ms, attempt, cell, latency_ms, outcome, shard):
                     self._heard(event)
-            case Refused():
-                self.book.refused(at_ms, event.cell, event.merchant_id, event.priority, shard=shard)
-
-    def _forget(self) -> None:
-        horizon_ms = self.newest_ms - FIRST_LOOK_MS
-        self._seen = {key: at_ms for key, at_ms in self._seen.items() if at_ms >= horizon_ms}
+            case Refused(at_ms, cell, merchant_id, priority):
+                self.book.refused(at_ms, cell, merchant_id, priority, shard)

@@ -21,6 +21,7 @@ from payonce.domain.gateway import PaymentMethodType
 from payonce.idempotency.audit_stream import TTL_PRINCIPAL
 from payonce.idempotency.records import RecordStatus
 from payonce.routing.control.admission import Priority
+from payonce.routing.control.strict_json import whole
 from payonce.routing.signals.book import Outcome
 from payonce.routing.signals.events import Claimed, Ended, Refused, attempt_id, cell_of, store_time_ms
 from payonce.routing.signals.sketch import MAX_LATENCY_MS
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from payonce.routing.signals.events import SignalEvent
+    from payonce.routing.signals.observation import Cell
 
 PLAN_KIND = "payment"
 DEFAULT_METHOD = PaymentMethodType.CARD  # for older claims, which do not name a method
@@ -52,33 +54,21 @@ def signal_of(before: Image | None, after: Image | None, *, store_second: int, d
     opened = after if before is None else before
     if opened is None or not _is_first_of_payment(opened):
         return None
+    plan = opened["plan"]
     if before is None:
-        plan = _plan(opened)
-        return Claimed(
-            store_time_ms(_number(opened, "created_at_ms"), store_second),
-            attempt_id(_text(opened, "claim_id")),
-            cell_of(_text(plan, "gateway"), _text(plan, "payment_method_type", DEFAULT_METHOD)),
-            _text(plan, "merchant_id"),
-            Priority(_text(plan, "priority", Priority.AUTHORIZATION)),
-        )
-    if after is None and store_second * 1000 - _number(before, "created_at_ms") > MAX_OWNER_MS:
+        at_ms = store_time_ms(whole(opened.get("created_at_ms")), store_second)
+        return Claimed(at_ms, attempt_id(_text(opened, "claim_id")), _cell(plan), *_asked(plan))
+    if after is None and store_second * 1000 - whole(before.get("created_at_ms")) > MAX_OWNER_MS:
         return None
     outcome = _outcome(after, deleted_by)
-    return None if outcome is None else _ended(before, after, outcome, store_second)
-
-
-def _ended(before: Image, after: Image | None, outcome: Outcome, store_second: int) -> Ended:
-    created_at_ms = _number(before, "created_at_ms")
+    if outcome is None:
+        return None
+    created_at_ms = whole(before.get("created_at_ms"))
     # A release carries no stamp but the store's second, and its latency means nothing.
-    ended_at_ms = _number(after, "ended_at_ms") if after is not None else created_at_ms
-    plan = _plan(before)
-    return Ended(
-        store_time_ms(ended_at_ms, store_second),
-        attempt_id(_text(before, "claim_id")),
-        cell_of(_text(plan, "gateway"), _text(plan, "payment_method_type", DEFAULT_METHOD)),
-        min(max(0, ended_at_ms - created_at_ms), MAX_LATENCY_MS),
-        outcome,
-    )
+    ended_at_ms = created_at_ms if after is None else whole(after.get("ended_at_ms"))
+    latency_ms = min(max(0, ended_at_ms - created_at_ms), MAX_LATENCY_MS)
+    at_ms = store_time_ms(ended_at_ms, store_second)
+    return Ended(at_ms, attempt_id(_text(opened, "claim_id")), _cell(plan), latency_ms, outcome)
 
 
 def _is_first_of_payment(image: Image) -> bool:
@@ -99,7 +89,7 @@ def _outcome(after: Image | None, deleted_by: str) -> Outcome | None:
     if after.get("status") == RecordStatus.IN_DOUBT:
         return Outcome.UNKNOWN
     if after.get("status") == RecordStatus.COMPLETED:
-        return OUTCOMES.get(_number(after, "response_status"))
+        return OUTCOMES.get(whole(after.get("response_status")))
     return None
 
 
@@ -112,28 +102,20 @@ def refusal_of(line: object, *, at_ms: int, now_ms: int) -> Refused | None:
         return None
     if now_ms - at_ms > MAX_LOG_AGE_MS:
         return None
-    return Refused(
-        min(max(at_ms, now_ms - MAX_LOG_SKEW_MS), now_ms + MAX_LOG_SKEW_MS),
-        cell_of(_text(line, "gateway"), _text(line, "payment_method_type", DEFAULT_METHOD)),
-        _text(line, "merchant_id"),
-        Priority(_text(line, "priority", Priority.AUTHORIZATION)),
-    )
+    at_ms = min(max(at_ms, now_ms - MAX_LOG_SKEW_MS), now_ms + MAX_LOG_SKEW_MS)
+    return Refused(at_ms, _cell(line), *_asked(line))
 
 
-def _plan(image: Image) -> Image:
-    plan: Image = image["plan"]
-    return plan
+def _cell(plan: Image) -> Cell:
+    return cell_of(_text(plan, "gateway"), _text(plan, "payment_method_type", DEFAULT_METHOD))
+
+
+def _asked(plan: Image) -> tuple[str, Priority]:
+    return _text(plan, "merchant_id"), Priority(_text(plan, "priority", Priority.AUTHORIZATION))
 
 
 def _text(image: Image, name: str, default: str = "") -> str:
     value = image.get(name, default)
     if not isinstance(value, str) or not value:
         raise ValueError(f"{name} is not a text")
-    return value
-
-
-def _number(image: Image, name: str) -> int:
-    value = image.get(name)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(f"{name} is not a whole number")
     return value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any, NamedTuple, Self
 
 from payonce.routing.signals.sketch import LatencySketch
@@ -44,16 +44,6 @@ class CellSignals:
     bad: int = 0
     failed: int = 0
 
-    def to_json(self) -> list[Any]:
-        """Return the stored form."""
-        return [self.is_lengthened, self.good, self.bad, self.failed, self.sketch.to_pairs()]
-
-    @classmethod
-    def from_json(cls, stored: list[Any]) -> Self:
-        """Return the object of a stored form, the inverse of ``to_json``."""
-        is_lengthened, good, bad, failed, pairs = stored
-        return cls(LatencySketch.from_pairs(pairs), is_lengthened, good, bad, failed)
-
 
 @dataclass(slots=True)
 class GatewaySignals:
@@ -68,10 +58,6 @@ class GatewaySignals:
     slow: int = 0
     in_flight: int = 0
     overdue: int = 0
-
-    def to_json(self) -> list[Any]:
-        """Return the stored form."""
-        return [self.started, self.answered, self.technical, self.slow, self.in_flight, self.overdue]
 
 
 @dataclass(slots=True)
@@ -94,9 +80,12 @@ class Observation:
         """Return the stored form."""
         return {
             "at_ms": self.at_ms,
-            "cells": {cell.key(): signals.to_json() for cell, signals in self.cells.items()},
+            "cells": {
+                cell.key(): [seen.is_lengthened, seen.good, seen.bad, seen.failed, seen.sketch.to_pairs()]
+                for cell, seen in self.cells.items()
+            },
             "demand": self.demand,
-            "gateways": {gateway: signals.to_json() for gateway, signals in self.gateways.items()},
+            "gateways": {gateway: astuple(signals) for gateway, signals in self.gateways.items()},
             "merchants": self.merchants,
             "priorities": self.priorities,
             "recent_seconds": self.recent_seconds,
@@ -108,7 +97,10 @@ class Observation:
         return cls(
             stored["at_ms"],
             stored["recent_seconds"],
-            {Cell.parse(key): CellSignals.from_json(signals) for key, signals in stored["cells"].items()},
+            {
+                Cell.parse(key): CellSignals(LatencySketch.from_pairs(pairs), is_lengthened, good, bad, failed)
+                for key, (is_lengthened, good, bad, failed, pairs) in stored["cells"].items()
+            },
             {gateway: GatewaySignals(*signals) for gateway, signals in stored["gateways"].items()},
             dict(stored["demand"]),
             dict(stored["merchants"]),

@@ -10,6 +10,7 @@ The key is derived from the stream, so that writing a redelivered batch is idemp
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -42,65 +43,59 @@ class SignalBatch:
     observed_at_ms: int
     events: list[SignalEvent]
 
-    @property
-    def is_of_the_store(self) -> bool:
-        """Return whether ``at_ms`` is the store's time rather than a function's."""
-        return self.shard != REFUSALS_SHARD
+
+def add_signals(database: Database, shard: str, events: Sequence[tuple[str, SignalEvent]], *, now_ms: int) -> None:
+    """Store a batch of (sequence number, event), as several items if it is large. A duplicate changes nothing.
+
+    Raises ``StoreUnavailable`` and ``OutcomeUnknown``.
+    """
+    if not events:
+        return
+    data = pack_events([event for _, event in events])
+    if len(data) > MAX_ITEM_BYTES and len(events) > 1:
+        half = len(events) // 2
+        add_signals(database, shard, events[:half], now_ms=now_ms)
+        add_signals(database, shard, events[half:], now_ms=now_ms)
+        return
+    at_ms = max(event.at_ms for _, event in events)
+    item = {
+        "pk": PARTITION,
+        "sk": f"{at_ms:0{TIME_DIGITS}d}#{shard}#{events[0][0]}",
+        "events": data,
+        "observed_at_ms": now_ms,
+        "purge_at": now_ms // 1000 + KEPT_SECONDS,
+    }
+    with suppress(WriteConflict):  # the batch was redelivered
+        database.write([Insert(Table.ROUTING, item)])
 
 
-class SignalStore:
-    """Writes and reads batches. Reads and writes raise ``StoreUnavailable``; writes also raise ``OutcomeUnknown``."""
+def newest_signal_ms(database: Database, *, until_ms: int) -> int | None:
+    """Return the time of the newest batch up to ``until_ms``, or ``None``. Raises ``StoreUnavailable``."""
+    page = database.query(
+        Table.ROUTING, partition=("pk", PARTITION), sort_at_most=("sk", _bound(until_ms)), descending=True, limit=1
+    )
+    return _time_of(page.items[0]) if page.items else None
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
-    def add(self, shard: str, events: Sequence[tuple[str, SignalEvent]], *, now_ms: int) -> int:
-        """Store a batch of (sequence number, event); return how many items were written, 0 for a duplicate."""
-        if not events:
-            return 0
-        data = pack_events([event for _, event in events])
-        if len(data) > MAX_ITEM_BYTES and len(events) > 1:
-            half = len(events) // 2
-            return self.add(shard, events[:half], now_ms=now_ms) + self.add(shard, events[half:], now_ms=now_ms)
-        at_ms = max(event.at_ms for _, event in events)
-        item = {
-            "pk": PARTITION,
-            "sk": f"{at_ms:0{TIME_DIGITS}d}#{shard}#{events[0][0]}",
-            "events": data,
-            "observed_at_ms": now_ms,
-            "purge_at": now_ms // 1000 + KEPT_SECONDS,
-        }
-        try:
-            self._database.write([Insert(Table.ROUTING, item)])
-        except WriteConflict:
-            return 0  # the batch was redelivered
-        return 1
+def signals_between(
+    database: Database, from_ms: int, until_ms: int, *, known: Container[str] = ()
+) -> Iterator[SignalBatch | ValueError]:
+    """Yield the batches of that time, oldest first, without the ``known`` keys; an error for each malformed one.
 
-    def newest_ms(self, *, until_ms: int) -> int | None:
-        """Return the time of the newest batch up to ``until_ms``, or ``None``."""
-        page = self._database.query(
+    Raises ``StoreUnavailable``.
+    """
+    for item in every_item(
+        lambda start: database.query(
             Table.ROUTING,
             partition=("pk", PARTITION),
+            sort_at_least=("sk", f"{max(0, from_ms):0{TIME_DIGITS}d}"),
             sort_at_most=("sk", _bound(until_ms)),
-            descending=True,
-            limit=1,
+            limit=PAGE_ITEMS,
+            start=start,
         )
-        return _time_of(page.items[0]) if page.items else None
-
-    def between(self, from_ms: int, until_ms: int, *, known: Container[str] = ()) -> Iterator[SignalBatch | ValueError]:
-        """Yield the batches of that time, oldest first, without the ``known`` keys; an error for each malformed one."""
-        for item in every_item(
-            lambda start: self._database.query(
-                Table.ROUTING,
-                partition=("pk", PARTITION),
-                sort_at_least=("sk", f"{max(0, from_ms):0{TIME_DIGITS}d}"),
-                sort_at_most=("sk", _bound(until_ms)),
-                limit=PAGE_ITEMS,
-                start=start,
-            )
-        ):
-            if item["sk"] not in known:
-                yield _batch(item)
+    ):
+        if item["sk"] not in known:
+            yield _batch(item)
 
 
 def _bound(until_ms: int) -> str:

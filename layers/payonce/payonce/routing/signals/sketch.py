@@ -15,25 +15,18 @@ _LOG_GAMMA = math.log(_GAMMA)
 _LOG_MIDDLE = math.log(2 / (_GAMMA + 1))  # log of a bucket's value, less bucket * _LOG_GAMMA
 
 
-def bucket_of(latency_ms: float) -> int:
-    """Return the bucket of a latency, which is clamped to 1 .. ``MAX_LATENCY_MS`` milliseconds."""
-    if latency_ms <= 1:
-        return 0
-    return math.ceil(math.log(min(latency_ms, MAX_LATENCY_MS)) / _LOG_GAMMA)
-
-
 class LatencySketch:
     """Counts per bucket. Merging adds counts, so that it is commutative and associative."""
 
     __slots__ = ("counts", "total")
 
     def __init__(self, counts: Mapping[int, int] | None = None) -> None:
-        self.counts: dict[int, int] = dict(counts or {})
+        self.counts = dict(counts or {})
         self.total = sum(self.counts.values())
 
     def add(self, latency_ms: float) -> None:
-        """Count one latency."""
-        bucket = bucket_of(latency_ms)
+        """Count one latency, which is clamped to 1 .. ``MAX_LATENCY_MS`` milliseconds."""
+        bucket = math.ceil(math.log(min(latency_ms, MAX_LATENCY_MS)) / _LOG_GAMMA) if latency_ms > 1 else 0
         self.counts[bucket] = self.counts.get(bucket, 0) + 1
         self.total += 1
 
@@ -51,7 +44,7 @@ class LatencySketch:
         for bucket in sorted(self.counts):
             seen += self.counts[bucket]
             if seen > rank:
-                return _value(bucket)
+                return float(2 * _GAMMA**bucket / (_GAMMA + 1))
         return 0.0
 
     def log_moments(self) -> tuple[float, float]:
@@ -78,7 +71,3 @@ class LatencySketch:
                 raise ValueError("a sketch holds pairs of bucket and count")
             counts[bucket] = count
         return cls(counts)
-
-
-def _value(bucket: int) -> float:
-    return float(2 * _GAMMA**bucket / (_GAMMA + 1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from payonce.domain.durations import SECOND_MS
@@ -39,14 +39,13 @@ class Demand:
     """The requests of one second, whatever their route."""
 
     second: int
-    merchants: dict[str, int] = field(default_factory=dict)
-    priorities: dict[str, int] = field(default_factory=dict)
+    merchants: Counter[str] = field(default_factory=Counter)
+    priorities: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: Demand) -> None:
         """Add the other's counts to this one's."""
-        for own, more in ((self.merchants, other.merchants), (self.priorities, other.priorities)):
-            for name, count in more.items():
-                own[name] = own.get(name, 0) + count
+        self.merchants.update(other.merchants)
+        self.priorities.update(other.priorities)
 
 
 @dataclass(slots=True)
@@ -65,15 +64,6 @@ class Route:
     bad: int = 0
     failed: int = 0
 
-    @property
-    def in_flight(self) -> int:
-        """Return how many attempts are open."""
-        return sum(map(len, self.open.values()))
-
-    def is_open(self, attempt_id: str) -> bool:
-        """Return whether the attempt was claimed and has not ended."""
-        return any(attempt_id in claims for claims in self.open.values())
-
     def close(self, attempt_id: str) -> None:
         """Remove an attempt that has ended, from whatever shard: shards split, so its claim may be on another one."""
         for claims in self.open.values():
@@ -88,12 +78,11 @@ class Route:
 
     def judge(self, attempt_id: str, latency_ms: int, slo_ms: int, *, failed: bool) -> None:
         """Count an attempt that has ended, unless it has been counted as late before."""
+        self.failed += failed
         if attempt_id in self.late:
             self.late.discard(attempt_id)
-            self.failed += failed
         elif failed or latency_ms > slo_ms:
             self.bad += 1
-            self.failed += failed
         else:
             self.good += 1
 
