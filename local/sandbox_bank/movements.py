@@ -103,7 +103,7 @@ def movements_between(connection: sqlite3.Connection, bank: str, from_ms: int, t
         dict(row)
         for row in connection.execute(
             "SELECT * FROM movements WHERE bank=? AND created_at_ms>=? AND created_at_ms<? "
-            "ORDER BY created_at_ms, transaction_id",
+            "ORDER BY created_at_ms, rowid",
             (bank, from_ms, to_ms),
         )
     ]
