@@ -63,7 +63,9 @@ def test_what_is_bad_is_what_the_forecast_calls_bad() -> None:
     ):
         keeper.heard(one)
     keeper.keep(T0 + 10_000)
-    cell = read_minutes(database, MINUTE, MINUTE)[MINUTE].cells["alder|card"]
+    kept = read_minutes(database, MINUTE, MINUTE)
+    assert list(kept) == [MINUTE]
+    cell = kept[MINUTE].cells["alder|card"]
     assert (cell.total, cell.bad, cell.sketch.total) == (5, 2, 4)
     assert cell.ends == {"approved": 2, "unknown": 1, "never_sent": 1, "declined": 1}
 

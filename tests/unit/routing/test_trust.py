@@ -25,12 +25,12 @@ amounts = st.sampled_from([0.0, 0.3, 1.0, 2.0, 7.5, 40.0, 300.0, 5_000.0])
 whatever = st.one_of(st.just(0.0), st.just(1.0), st.just(1e6), st.floats(0, 1e6))
 
 
-def even(count: int) -> dict[str, float]:
-    return dict.fromkeys(NAMES[:count], 1 / count)
-
-
 def even_names(*names: str) -> dict[str, float]:
     return dict.fromkeys(names, 1 / len(names))
+
+
+def even(count: int) -> dict[str, float]:
+    return even_names(*NAMES[:count])
 
 
 def skewed(raw: list[float]) -> dict[str, float]:
